@@ -1,0 +1,65 @@
+# `make demo` and `make test` set up everything they need in .venv, then run.
+# PYTHON=/path/to/python3 chooses the interpreter, JOBS how many tests run side by side.
+PYTHON ?=
+JOBS ?= 2
+export PYTHON
+
+BIN := .venv/bin
+CMAKE := $(BIN)/cmake -S cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
+CXX_FILES = $$(find cpp -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
+
+.PHONY: help demo test lint format core sanitize package clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo      estimate the loads that come with volest, and draw them"
+	@echo "make test      run the tests"
+	@echo "make lint      check format, style, types and import layers"
+	@echo "make format    put the sources into their format"
+	@echo "make core      build and test the C++ core alone"
+	@echo "make sanitize  the same under the address and undefined-behaviour sanitizers"
+	@echo "make package   build sdist and wheel, install and try them"
+	@echo "make clean     remove everything that these made"
+
+demo:
+	@scripts/setup demo
+	$(BIN)/volest demo
+
+test:
+	@scripts/setup dev
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+lint:
+	@scripts/setup dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
+	$(BIN)/pytest tests/test_layers.py
+
+format:
+	@scripts/setup dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+core:
+	@scripts/setup dev
+	$(CMAKE) -B cpp/build/release
+	$(BIN)/cmake --build cpp/build/release
+	$(BIN)/ctest --test-dir cpp/build/release --output-on-failure --no-tests=error
+
+sanitize:
+	@scripts/setup dev
+	$(CMAKE) -B cpp/build/sanitize -DVOLEST_SANITIZE=ON
+	$(BIN)/cmake --build cpp/build/sanitize
+	$(BIN)/ctest --test-dir cpp/build/sanitize --output-on-failure --no-tests=error
+
+package:
+	@scripts/setup dev
+	VOLEST_WERROR=1 $(BIN)/python scripts/check_package.py
+
+clean:
+	rm -rf .venv build dist cpp/build volest-demo volest.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find volest tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -f volest/_core*.so

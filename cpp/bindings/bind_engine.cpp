@@ -1,0 +1,195 @@
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "engine.hpp"
+
+namespace py = pybind11;
+using namespace volest;
+
+namespace {
+
+using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Masks = py::array_t<std::uint64_t, py::array::c_style | py::array::forcecast>;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+void expect_shape(const py::array &a, std::initializer_list<py::ssize_t> shape, const char *name) {
+  if (a.ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), a.shape())) return;
+  throw py::value_error(std::string(name) + ": wrong shape");
+}
+
+// The points where they are; the array must outlive the view.
+Cloud view(const py::array &points) {
+  if (!points.dtype().is(py::dtype::of<float>()) || points.ndim() != 2 || points.shape(1) < 3 ||
+      points.strides(1) != static_cast<py::ssize_t>(sizeof(float)))
+    throw py::value_error("points: expected an (N, 3) float32 array whose x y z lie side by side");
+  if (points.shape(0) > kVoxelCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
+  return {static_cast<const char *>(points.data()), points.shape(0), points.strides(0)};
+}
+
+Pose pose_of(const Doubles &matrix) {
+  expect_shape(matrix, {4, 4}, "pose");
+  const auto m = matrix.unchecked<2>();
+  Pose pose{};
+  for (py::ssize_t i = 0; i < 3; ++i)
+    for (py::ssize_t j = 0; j < 3; ++j) pose.R[3 * i + j] = m(i, j);
+  pose.t = {m(0, 3), m(1, 3), m(2, 3)};
+  return pose;
+}
+
+Doubles matrix_of(const Pose &pose) {
+  Doubles out({4, 4});
+  auto m = out.mutable_unchecked<2>();
+  for (py::ssize_t i = 0; i < 3; ++i)
+    for (py::ssize_t j = 0; j < 3; ++j) m(i, j) = pose.R[3 * i + j];
+  m(0, 3) = pose.t.x;
+  m(1, 3) = pose.t.y;
+  m(2, 3) = pose.t.z;
+  m(3, 0) = m(3, 1) = m(3, 2) = 0.0;
+  m(3, 3) = 1.0;
+  return out;
+}
+
+// An engine with the memory, the floor and the fixtures that it looks at.
+class BoundEngine {
+ public:
+  BoundEngine(const EngineSpec &spec, Bed bed, const Floats &floor, const Masks &fixtures) {
+    if (spec.nz < 1 || spec.nz > 64 || spec.grid.nx < 1 || spec.grid.ny < 1 || spec.grid.nx > 4096 || spec.grid.ny > 4096)
+      throw py::value_error("spec: expected 1 to 64 levels and 1 to 4096 cells along each axis");
+    expect_shape(floor, {spec.grid.ny, spec.grid.nx}, "floor");
+    expect_shape(fixtures, {spec.grid.ny, spec.grid.nx}, "fixtures");
+    const auto cells = static_cast<std::size_t>(spec.grid.size());
+    floor_.reset(new float[cells]);
+    std::memcpy(floor_.get(), floor.data(), cells * sizeof(float));
+    bed.floor = floor_.get();
+    fixtures_.reset(new std::uint64_t[cells]);
+    std::memcpy(fixtures_.get(), fixtures.data(), cells * sizeof(std::uint64_t));
+    bed.fixtures = fixtures_.get();
+    memory_.reset(new std::max_align_t[Engine::required_bytes(spec) / sizeof(std::max_align_t) + 1]);
+    engine_.reset(new Engine(spec, bed, memory_.get()));
+  }
+  Engine &operator*() { return *engine_; }
+  Engine *operator->() { return engine_.get(); }
+
+  template <class T>
+  py::array_t<T> copy(const T *cells) const {
+    const Grid &g = engine_->bed().grid;
+    return py::array_t<T>({g.ny, g.nx}, cells);
+  }
+  const HeightMap &map() const { return engine_->map(); }
+  const Voxels &voxels() const { return engine_->voxels(); }
+
+ private:
+  std::unique_ptr<float[]> floor_;
+  std::unique_ptr<std::uint64_t[]> fixtures_;
+  std::unique_ptr<std::max_align_t[]> memory_;
+  std::unique_ptr<Engine> engine_;
+};
+
+BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, double z0, double dz, int nz,
+                        double scale, const Doubles &walls, const Doubles &rim, const Doubles &wall_std, const Doubles &skin, const Doubles &liner,
+                        const Floats &floor, const Masks &fixtures) {
+  expect_shape(walls, {kWalls, 4}, "walls");
+  expect_shape(wall_std, {kWalls}, "wall_std");
+  expect_shape(skin, {kWalls}, "skin");
+  expect_shape(liner, {kWalls}, "liner");
+  expect_shape(rim, {3}, "rim");
+  EngineSpec spec{{x0, y0, cell, nx, ny}, z0, dz, nz};
+  Bed bed{};
+  bed.grid = spec.grid;
+  bed.scale = scale;
+  const auto w = walls.unchecked<2>();
+  for (py::ssize_t i = 0; i < kWalls; ++i) {
+    bed.walls[i] = {{w(i, 0), w(i, 1), w(i, 2)}, w(i, 3)};
+    bed.wall_std[i] = wall_std.at(i);
+    bed.skin[i] = skin.at(i);
+    bed.liner[i] = liner.at(i);
+  }
+  for (py::ssize_t i = 0; i < 3; ++i) bed.rim[i] = rim.at(i);
+  return BoundEngine(spec, bed, floor, fixtures);
+}
+
+Registration find_bed(BoundEngine &engine, const py::array &points, const Doubles &prior, const Doubles &std, bool rays, double reach) {
+  expect_shape(std, {6}, "std");
+  RegistrationPrior wide{};
+  for (int i = 0; i < 3; ++i) {
+    wide.std_translation[i] = std.at(i);
+    wide.std_rotation[i] = std.at(i + 3);
+  }
+  const Cloud cloud = view(points);
+  const Pose pose = pose_of(prior);
+  const py::gil_scoped_release release;
+  return engine->find_bed(cloud, pose, wide, rays, reach);
+}
+
+PassCounts add(BoundEngine &engine, const py::array &points, const Doubles &pose, bool rays) {
+  const Cloud cloud = view(points);
+  const Pose at = pose_of(pose);
+  const py::gil_scoped_release release;
+  return engine->add(cloud, at, rays);
+}
+
+}  // namespace
+
+void bind_engine(py::module_ &m) {
+  py::class_<Registration>(m, "Registration")
+      .def_property_readonly("pose", [](const Registration &r) { return matrix_of(r.pose); })
+      .def_property_readonly("correction", [](const Registration &r) { return py::array_t<double>(6, r.correction); })
+      .def_property_readonly("covariance",
+                             [](const Registration &r) { return py::array_t<double>({6, 6}, r.covariance); })
+      .def_readonly("score", &Registration::score)
+      .def_readonly("evidence", &Registration::evidence)
+      .def_readonly("residual", &Registration::residual)
+      .def_readonly("inliers", &Registration::inliers)
+      .def_readonly("candidates", &Registration::candidates)
+      .def_property_readonly("valid", [](const Registration &r) { return r.plausibility.valid; })
+      .def_property_readonly("inside", [](const Registration &r) { return r.plausibility.inside; })
+      .def_property_readonly("beside", [](const Registration &r) { return r.plausibility.beside; })
+      .def_property_readonly("through", [](const Registration &r) { return r.plausibility.through; });
+  py::class_<PassCounts>(m, "PassCounts")
+      .def_readonly("valid", &PassCounts::valid)
+      .def_readonly("load", &PassCounts::load)
+      .def_readonly("wall", &PassCounts::wall)
+      .def_readonly("fixture", &PassCounts::fixture)
+      .def_readonly("stray", &PassCounts::stray);
+  py::class_<SurfaceCounts>(m, "SurfaceCounts")
+      .def_readonly("used", &SurfaceCounts::used)
+      .def_readonly("rejected", &SurfaceCounts::rejected);
+  py::class_<Integral>(m, "Integral")
+      .def_readonly("volume", &Integral::volume)
+      .def_readonly("heaped", &Integral::heaped)
+      .def_readonly("struck_capacity", &Integral::struck_capacity)
+      .def_readonly("footprint", &Integral::footprint)
+      .def_property_readonly("moment", [](const Integral &v) { return py::array_t<double>(3, v.moment); })
+      .def_property_readonly("area", [](const Integral &v) { return py::array_t<double>(4, v.area); })
+      .def_property_readonly("lever", [](const Integral &v) { return py::array_t<double>(6, v.lever); })
+      .def_readonly("hidden_depth", &Integral::hidden_depth)
+      .def_readonly("hidden_distance", &Integral::hidden_distance)
+      .def_readonly("roughness", &Integral::roughness)
+      .def_readonly("surface_variance", &Integral::surface_variance);
+  py::class_<BoundEngine>(m, "Engine")
+      .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
+           py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"), py::arg("rim"),
+           py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("floor"), py::arg("fixtures"))
+      .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"), py::arg("reach"))
+      .def("clear", [](BoundEngine &e) { e->clear(); })
+      .def("add", &add, py::arg("points"), py::arg("pose"), py::arg("rays"))
+      .def("finish",
+           [](BoundEngine &e, double prior_height, double prior_reach) {
+             const py::gil_scoped_release release;
+             return e->finish({prior_height, prior_reach});
+           },
+           py::arg("prior_height") = 0.0, py::arg("prior_reach") = 0.0)
+      .def("integral", [](BoundEngine &e) { return e->integral(); })
+      .def_property_readonly("occupied", [](const BoundEngine &e) { return e.copy(e.voxels().mask); })
+      .def_property_readonly("height", [](const BoundEngine &e) { return e.copy(e.map().height); })
+      .def_property_readonly("spread", [](const BoundEngine &e) { return e.copy(e.map().spread); })
+      .def_property_readonly("count", [](const BoundEngine &e) { return e.copy(e.map().count); })
+      .def_property_readonly("bound", [](const BoundEngine &e) { return e.copy(e.map().bound); })
+      .def_property_readonly("distance", [](const BoundEngine &e) { return e.copy(e.map().distance); })
+      .def_property_readonly("state", [](const BoundEngine &e) { return e.copy(e.map().state); });
+}

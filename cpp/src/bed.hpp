@@ -1,0 +1,62 @@
+// The empty bed: four inner walls, the plane of their tops, and the floor as a height map.
+#pragma once
+
+#include "geometry.hpp"
+
+namespace volest {
+
+enum Wall { kFront = 0, kRear = 1, kLeft = 2, kRight = 3, kWalls = 4 };
+
+struct Bed {
+  Grid grid;
+  double scale;         // 1 for truck beds, less for smaller boxes: lengths of details are multiplied with it
+  Plane walls[kWalls];  // normals point into the bed
+  double rim[3];        // height of the wall tops: rim[0] + rim[1] x + rim[2] y
+  double wall_std[kWalls];  // m; how well each wall's place is known
+  double skin[kWalls];  // m; returns this near to a wall belong to the wall, its ribs included
+  double liner[kWalls]; // m; thickness that ribs and bulges have on average over a wall
+  const float *floor;   // grid.size() heights of the empty bed between the walls, m
+  const std::uint64_t *fixtures;  // grid.size() masks of the levels where something stands in the empty bed's air
+
+  double rim_height(double x, double y) const { return rim[0] + rim[1] * x + rim[2] * y; }
+
+  // How far (x, y) lies inside the opening at the wall tops; negative outside.
+  double inside_opening(double x, double y) const {
+    const Vec3 p{x, y, rim_height(x, y)};
+    double least = walls[0].distance(p);
+    for (int i = 1; i < kWalls; ++i) least = std::fmin(least, walls[i].distance(p));
+    return least;
+  }
+
+  // Whether p is so near to a wall, or behind it, that it is a return of the wall.
+  bool on_wall(Vec3 p) const {
+    for (int i = 0; i < kWalls; ++i)
+      if (walls[i].distance(p) < skin[i] && p.z < rim_height(p.x, p.y) + skin[i]) return true;
+    return false;
+  }
+
+  // Distance of p to the nearest inner wall; negative behind it.
+  double inside_walls(Vec3 p) const {
+    double least = walls[0].distance(p);
+    for (int i = 1; i < kWalls; ++i) least = std::fmin(least, walls[i].distance(p));
+    return least;
+  }
+
+  // Height of the walls with their liners over (x, y), at most that of their tops; -1e9 where only the floor lies below.
+  double wall_height(double x, double y) const {
+    constexpr double upright = 1e-4;
+    double height = -1e9;
+    const double top = rim_height(x, y);
+    for (int i = 0; i < kWalls; ++i) {
+      const Plane &w = walls[i];
+      if (w.n.z > upright) {
+        height = std::fmax(height, (w.d + liner[i] - w.n.x * x - w.n.y * y) / w.n.z);
+      } else if (w.distance({x, y, top}) < liner[i]) {
+        height = top;
+      }
+    }
+    return std::fmin(height, top);
+  }
+};
+
+}  // namespace volest

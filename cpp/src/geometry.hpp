@@ -1,0 +1,82 @@
+// Points, poses, planes and grids: the few shapes that every stage shares.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace volest {
+
+struct Vec3 {
+  double x, y, z;
+};
+
+inline Vec3 operator+(Vec3 a, Vec3 b) { return {a.x + b.x, a.y + b.y, a.z + b.z}; }
+inline Vec3 operator-(Vec3 a, Vec3 b) { return {a.x - b.x, a.y - b.y, a.z - b.z}; }
+inline double dot(Vec3 a, Vec3 b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
+inline Vec3 cross(Vec3 a, Vec3 b) {
+  return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
+}
+
+// T_a_b: p_a = R p_b + t.
+struct Pose {
+  double R[9];  // row-major
+  Vec3 t;
+
+  Vec3 rotate(Vec3 p) const {
+    return {R[0] * p.x + R[1] * p.y + R[2] * p.z, R[3] * p.x + R[4] * p.y + R[5] * p.z,
+            R[6] * p.x + R[7] * p.y + R[8] * p.z};
+  }
+  Vec3 operator*(Vec3 p) const { return rotate(p) + t; }
+};
+
+// Points p with dot(n, p) = d; n has unit length.
+struct Plane {
+  Vec3 n;
+  double d;
+
+  double distance(Vec3 p) const { return dot(n, p) - d; }
+};
+
+// A square-celled grid over the bed's x-y plane; cell (ix, iy) has index iy * nx + ix.
+struct Grid {
+  double x0, y0;  // least corner, m
+  double cell;    // edge of a cell, m
+  int nx, ny;
+
+  int size() const { return nx * ny; }
+  double centre_x(int ix) const { return x0 + (ix + 0.5) * cell; }
+  double centre_y(int iy) const { return y0 + (iy + 0.5) * cell; }
+  // Index of the cell that holds (x, y), or -1. Comparisons come before the cast: a float out of
+  // range casts differently on each CPU.
+  int index(double x, double y) const {
+    const double u = (x - x0) / cell, v = (y - y0) / cell;
+    if (!(u >= 0.0 && u < nx && v >= 0.0 && v < ny)) return -1;
+    return static_cast<int>(v) * nx + static_cast<int>(u);
+  }
+};
+
+// Float32 points as the caller holds them; never copied.
+struct Cloud {
+  const char *data;  // x of the first point; y and z follow it
+  std::int64_t count;
+  std::ptrdiff_t stride;  // bytes from one point to the next
+
+  // The farthest coordinate that counts as a measurement, m.
+  static constexpr float farthest = 1e4f;
+
+  // Reads point i; false for NaN, infinity, absurd distances and the 0 0 0 of a lost return.
+  bool read(std::int64_t i, Vec3 &p) const {
+    float v[3];
+    std::memcpy(v, data + i * stride, sizeof v);
+    if (!(std::fabs(v[0]) < farthest && std::fabs(v[1]) < farthest && std::fabs(v[2]) < farthest)) return false;
+    if (v[0] == 0.0f && v[1] == 0.0f && v[2] == 0.0f) return false;
+    p = {v[0], v[1], v[2]};
+    return true;
+  }
+};
+
+inline double clamp(double v, double low, double high) { return v < low ? low : (v > high ? high : v); }
+
+}  // namespace volest

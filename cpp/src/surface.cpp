@@ -1,0 +1,215 @@
+#include "surface.hpp"
+
+namespace volest {
+namespace {
+
+constexpr int kWindow = 2;         // cells to each side that are asked for support
+constexpr int kNear = 2;           // voxels up and down that count as the same height
+constexpr double kSupport = 0.5;   // part of the neighbours with returns that must be at the same height
+constexpr double kThin = 0.12;     // part of the usual number of returns below which a cell holds only mixed returns
+constexpr int kRelaxations = 120;  // sweeps of the membrane
+constexpr double kOverrelax = 1.85;
+
+struct Run {
+  int low, high;  // levels, both included; low < 0: none
+};
+
+// The highest run of occupied levels in `mask`, gaps of one level bridged; {-1, -1} for an empty mask.
+Run highest_run(std::uint64_t mask) {
+  int level = 63;
+  while (level >= 0 && !(mask >> level & 1)) --level;
+  Run run{level, level};
+  for (int k = level - 1; k >= 0 && run.low - k <= 2; --k)
+    if (mask >> k & 1) run.low = k;
+  return run;
+}
+
+// Bits low to high, both included and cut to what exists.
+std::uint64_t levels(int low, int high) {
+  if (low < 0) low = 0;
+  if (high > 63) high = 63;
+  return (~std::uint64_t{0} >> (63 - high)) & (~std::uint64_t{0} << low);
+}
+
+// Part of the neighbouring columns with points that have some at the run's height; 1 when there are no neighbours.
+double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run) {
+  const std::uint64_t wanted = levels(run.low - kNear, run.high + kNear);
+  int with = 0, near = 0;
+  for (int y = iy - kWindow; y <= iy + kWindow; ++y)
+    for (int x = ix - kWindow; x <= ix + kWindow; ++x) {
+      if ((x == ix && y == iy) || x < 0 || y < 0 || x >= g.nx || y >= g.ny) continue;
+      const std::uint64_t column = mask[y * g.nx + x];
+      with += column != 0;
+      near += (column & wanted) != 0;
+    }
+  return with == 0 ? 1.0 : static_cast<double>(near) / with;
+}
+
+// Mean height and spread of the points of a run.
+void measure(const Voxels &v, const std::uint64_t *column, Run run, float &height, float &spread, std::uint32_t &count) {
+  double sum = 0.0, n = 0.0;
+  for (int k = run.low; k <= run.high; ++k) {
+    sum += v.height_sum(column[k], k);
+    n += Voxels::count(column[k]);
+  }
+  const double mean = sum / n;
+  double squares = 0.0;
+  for (int k = run.low; k <= run.high; ++k) {
+    const double c = Voxels::count(column[k]);
+    if (c == 0.0) continue;
+    const double level_mean = v.height_sum(column[k], k) / c;
+    squares += c * (level_mean - mean) * (level_mean - mean);
+  }
+  height = static_cast<float>(mean);
+  spread = static_cast<float>(std::sqrt(squares / n));
+  count = static_cast<std::uint32_t>(n);
+}
+
+// Chamfer distance to the nearest cell with returns, in cells, carrying that cell's height along.
+void spread_nearest(const Grid &g, HeightMap &map) {
+  const float far = 1e6f;
+  for (int i = 0; i < g.size(); ++i) map.distance[i] = map.state[i] == kSeen ? 0.0f : far;
+  const float diagonal = 1.41421356f;
+  const auto relax = [&](int i, int j, float step) {
+    if (map.distance[j] + step < map.distance[i]) {
+      map.distance[i] = map.distance[j] + step;
+      map.height[i] = map.height[j];
+    }
+  };
+  for (int pass = 0; pass < 2; ++pass) {
+    const int sign = pass == 0 ? 1 : -1;
+    for (int row = 0; row < g.ny; ++row)
+      for (int column = 0; column < g.nx; ++column) {
+        const int iy = pass == 0 ? row : g.ny - 1 - row, ix = pass == 0 ? column : g.nx - 1 - column;
+        const int i = iy * g.nx + ix;
+        const int px = ix - sign, py = iy - sign, qx = ix + sign;
+        const bool px_in = px >= 0 && px < g.nx, py_in = py >= 0 && py < g.ny, qx_in = qx >= 0 && qx < g.nx;
+        if (px_in) relax(i, iy * g.nx + px, 1.0f);
+        if (py_in) relax(i, py * g.nx + ix, 1.0f);
+        if (px_in && py_in) relax(i, py * g.nx + px, diagonal);
+        if (qx_in && py_in) relax(i, py * g.nx + qx, diagonal);
+      }
+  }
+}
+
+// Successive over-relaxation of the membrane between the obstacles; cells with returns are held fast.
+void relax_membrane(const Bed &bed, SurfacePrior prior, HeightMap &map) {
+  const Grid &g = bed.grid;
+  const double pull = prior.reach > 0.0 ? g.cell * g.cell / (prior.reach * prior.reach) : 0.0;
+  for (int sweep = 0; sweep < kRelaxations; ++sweep)
+    for (int colour = 0; colour < 2; ++colour)
+      for (int iy = 0; iy < g.ny; ++iy)
+        for (int ix = (iy + colour) & 1; ix < g.nx; ix += 2) {
+          const int i = iy * g.nx + ix;
+          if (map.state[i] != kHidden) continue;
+          double sum = 0.0;
+          int n = 0;
+          const auto take = [&](int j) {
+            if (map.state[j] == kOutside) return;
+            sum += map.height[j];
+            ++n;
+          };
+          if (ix > 0) take(i - 1);
+          if (ix + 1 < g.nx) take(i + 1);
+          if (iy > 0) take(i - g.nx);
+          if (iy + 1 < g.ny) take(i + g.nx);
+          if (n == 0) continue;
+          const double rest = (sum + pull * prior.height) / (n + pull);
+          double h = map.height[i] + kOverrelax * (rest - map.height[i]);
+          h = std::fmin(h, map.bound[i]);
+          h = std::fmax(h, bed.floor[i]);
+          map.height[i] = static_cast<float>(h);
+        }
+}
+
+// Whether the way from the middle of the cell's surface to the sensor is free of the surface.
+bool in_sight(const Bed &bed, const HeightMap &map, int ix, int iy, Vec3 sensor, double ceiling) {
+  const Grid &g = bed.grid;
+  const Vec3 from{g.centre_x(ix), g.centre_y(iy), map.height[iy * g.nx + ix]};
+  const Vec3 way = sensor - from;
+  if (!(way.z > 0.0)) return false;
+  const double flat = std::sqrt(way.x * way.x + way.y * way.y);
+  if (flat < g.cell) return true;
+  const double step = g.cell / flat, end = std::fmin(1.0, (ceiling - from.z) / way.z);
+  for (double t = 1.5 * step; t < end; t += step) {
+    const double x = from.x + t * way.x, y = from.y + t * way.y, z = from.z + t * way.z;
+    const int cell = g.index(x, y);
+    if (cell < 0 || map.state[cell] == kOutside) {
+      // Past the opening only the wall tops and what stands on them could be in the way.
+      return z > bed.rim_height(x, y);
+    }
+    if (map.height[cell] > z + 0.5 * g.cell) return false;
+  }
+  return true;
+}
+
+// Spacing of the returns in cells: how far from a return a cell in sight still counts as seen.
+double sampling_reach(const Grid &g, const HeightMap &map) {
+  int inside = 0, seen = 0;
+  for (int i = 0; i < g.size(); ++i) {
+    inside += map.state[i] != kOutside;
+    seen += map.state[i] == kSeen;
+  }
+  return seen == 0 ? 0.0 : clamp(1.5 * inside / seen, 1.5, 6.0);
+}
+
+}  // namespace
+
+SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &map) noexcept {
+  const Grid &g = bed.grid;
+  SurfaceCounts counts{};
+  for (int iy = 0; iy < g.ny; ++iy)
+    for (int ix = 0; ix < g.nx; ++ix) {
+      const int i = iy * g.nx + ix;
+      map.count[i] = 0;
+      map.spread[i] = 0.0f;
+      map.height[i] = bed.floor[i];
+      const double margin = -0.7072 * g.cell;  // a corner of the cell may reach into the opening
+      if (bed.inside_opening(g.centre_x(ix), g.centre_y(iy)) < margin) {
+        map.state[i] = kOutside;
+        continue;
+      }
+      map.state[i] = kHidden;
+      const std::uint64_t *column = voxels.column + static_cast<std::ptrdiff_t>(i) * voxels.nz;
+      std::int64_t total = 0;
+      for (int k = 0; k < voxels.nz; ++k) total += Voxels::count(column[k]);
+      if (total == 0) continue;
+      Run chosen{-1, -1};
+      for (std::uint64_t left = voxels.mask[i]; left != 0 && chosen.low < 0;) {
+        const Run run = highest_run(left);
+        if (support(g, voxels.mask, ix, iy, run) >= kSupport) chosen = run;
+        left &= ~levels(run.low, 63);
+      }
+      if (chosen.low >= 0) {
+        measure(voxels, column, chosen, map.height[i], map.spread[i], map.count[i]);
+        map.state[i] = kSeen;
+        counts.used += map.count[i];
+      }
+      counts.rejected += total - map.count[i];
+    }
+  return counts;
+}
+
+void complete_surface(const Bed &bed, const Vec3 *sensors, int sensor_count, double ceiling, SurfacePrior prior,
+                      HeightMap &map) noexcept {
+  const Grid &g = bed.grid;
+  spread_nearest(g, map);
+  for (int i = 0; i < g.size(); ++i)
+    if (map.state[i] == kHidden) {
+      const float capped = std::fmin(map.height[i], map.bound[i]);
+      map.height[i] = std::fmax(capped, bed.floor[i]);
+    }
+  relax_membrane(bed, prior, map);
+  const double reach = sampling_reach(g, map);
+  for (int iy = 0; iy < g.ny; ++iy)
+    for (int ix = 0; ix < g.nx; ++ix) {
+      const int i = iy * g.nx + ix;
+      if (map.state[i] != kHidden || map.distance[i] > reach) continue;
+      bool sight = sensor_count == 0;
+      for (int s = 0; s < sensor_count && !sight; ++s) sight = in_sight(bed, map, ix, iy, sensors[s], ceiling);
+      if (sight) map.state[i] = kBetween;
+    }
+  for (int i = 0; i < g.size(); ++i) map.distance[i] *= static_cast<float>(g.cell);
+}
+
+}  // namespace volest

@@ -1,0 +1,31 @@
+"""Builds the C++ core; everything else about the package stands in pyproject.toml."""
+
+import os
+from glob import glob
+
+from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
+from setuptools import setup
+
+SOURCES = sorted(glob("cpp/src/*.cpp") + glob("cpp/bindings/*.cpp"))
+HEADERS = sorted(glob("cpp/**/*.h", recursive=True) + glob("cpp/**/*.hpp", recursive=True))
+
+# The same bits on every CPU: no contraction to fused multiply-add, one signedness of char. As in cpp/CMakeLists.txt.
+FLAGS = ["-O3", "-ffp-contract=off", "-fsigned-char", "-fno-math-errno"]
+if os.environ.get("VOLEST_WERROR"):
+    FLAGS += ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
+
+ParallelCompile("VOLEST_BUILD_JOBS", default=2).install()
+
+setup(
+    ext_modules=[
+        Pybind11Extension(
+            "volest._core",
+            SOURCES,
+            cxx_std=17,
+            include_dirs=["cpp/include", "cpp/src"],
+            extra_compile_args=FLAGS,
+            depends=["setup.py", *HEADERS],
+        )
+    ],
+    cmdclass={"build_ext": build_ext},
+)

@@ -1,0 +1,63 @@
+"""How much is in the truck: volume, mass, density and wetness of a load from lidar and load cells."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from volest._version import __version__
+
+if TYPE_CHECKING:
+    from volest.errors import InputError, MissingExtraError, ScanError, SceneError, TruckError, WeightError
+    from volest.estimator import Estimator
+    from volest.io import read_points
+    from volest.pointcloud import PointCloud, RangeImage
+    from volest.quantity import Quantity
+    from volest.result import Result
+    from volest.truck import Truck
+
+__all__ = [
+    "Estimator",
+    "InputError",
+    "MissingExtraError",
+    "PointCloud",
+    "Quantity",
+    "RangeImage",
+    "Result",
+    "ScanError",
+    "SceneError",
+    "Truck",
+    "TruckError",
+    "WeightError",
+    "__version__",
+    "read_points",
+]
+
+# Loaded when first asked for: `import volest` costs next to nothing.
+_HOMES = {
+    "Estimator": "estimator",
+    "InputError": "errors",
+    "MissingExtraError": "errors",
+    "PointCloud": "pointcloud",
+    "Quantity": "quantity",
+    "RangeImage": "pointcloud",
+    "Result": "result",
+    "ScanError": "errors",
+    "SceneError": "errors",
+    "Truck": "truck",
+    "TruckError": "errors",
+    "WeightError": "errors",
+    "read_points": "io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"volest.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

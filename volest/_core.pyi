@@ -1,0 +1,83 @@
+import numpy as np
+from numpy.typing import NDArray
+
+class Registration:
+    pose: NDArray[np.float64]
+    correction: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    score: float
+    evidence: float
+    residual: float
+    inliers: int
+    candidates: int
+    valid: int
+    inside: int
+    beside: int
+    through: int
+
+class PassCounts:
+    valid: int
+    load: int
+    wall: int
+    fixture: int
+    stray: int
+
+class SurfaceCounts:
+    used: int
+    rejected: int
+
+class Integral:
+    volume: float
+    heaped: float
+    struck_capacity: float
+    footprint: float
+    moment: NDArray[np.float64]
+    area: NDArray[np.float64]
+    lever: NDArray[np.float64]
+    hidden_depth: float
+    hidden_distance: float
+    roughness: float
+    surface_variance: float
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        x0: float,
+        y0: float,
+        cell: float,
+        nx: int,
+        ny: int,
+        z0: float,
+        dz: float,
+        nz: int,
+        scale: float,
+        walls: NDArray[np.float64],
+        rim: NDArray[np.float64],
+        wall_std: NDArray[np.float64],
+        skin: NDArray[np.float64],
+        liner: NDArray[np.float64],
+        floor: NDArray[np.float32],
+        fixtures: NDArray[np.uint64],
+    ) -> None: ...
+    def find_bed(
+        self,
+        points: NDArray[np.float32],
+        prior: NDArray[np.float64],
+        std: NDArray[np.float64],
+        rays: bool,
+        reach: float,
+    ) -> Registration: ...
+    def clear(self) -> None: ...
+    def add(self, points: NDArray[np.float32], pose: NDArray[np.float64], rays: bool) -> PassCounts: ...
+    def finish(self, prior_height: float = 0.0, prior_reach: float = 0.0) -> SurfaceCounts: ...
+    def integral(self) -> Integral: ...
+    occupied: NDArray[np.uint64]
+    height: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    count: NDArray[np.uint32]
+    bound: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    state: NDArray[np.uint8]
+
+def lzf_decompress(data: bytes, size: int) -> bytes: ...

@@ -1,0 +1,369 @@
+"""The empty bed: four inner walls, the plane of their tops, and the floor, from reference scans or nominal dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volest._core import Engine
+from volest.pose import Pose, rotation_from_rpy
+
+__all__ = ["BedModel", "Layout", "PlacedScan"]
+
+FINEST_CELL_M = 0.05
+CELLS_ALONG_ROOT_AREA = 50
+LEVELS = 64
+LEAST_SKIN_CELLS = 0.8
+NOMINAL_STD_M, UNSEEN_STD_M, SEEN_STD_M = 0.012, 0.03, 0.003  # of a wall or floor: as told, unseen among seen, seen
+MOST_LEAN = 0.14  # tangent of the angle at which walls lean outwards at most
+USUAL_LEAN, LEAN_STD = 0.02, 0.03  # what is thought of a wall before it is seen
+OFFSET_STD_M, SLOPE_STD = 0.01, 0.004  # of a wall from its nominal place, and along it
+
+Points = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedScan:
+    """A scan with the pose T_bed_sensor from which it was taken; `rays` when its points share that origin."""
+
+    xyz: NDArray[np.float32]  # (N, 3) m, sensor frame
+    pose: NDArray[np.float64]  # (4, 4) T_bed_sensor
+    rays: bool
+    std_m: float  # how far the pose may put a wall off, 1-sigma
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Grid and voxel columns over a bed of the given nominal inside dimensions."""
+
+    length_m: float
+    width_m: float
+    height_m: float
+
+    @property
+    def scale(self) -> float:
+        """1 for truck beds; less for smaller boxes, whose details are smaller too."""
+        return min(1.0, float(np.sqrt(self.length_m * self.width_m)) / 2.0)
+
+    @property
+    def cell_m(self) -> float:
+        """Edge of a cell."""
+        return min(FINEST_CELL_M, float(np.sqrt(self.length_m * self.width_m)) / CELLS_ALONG_ROOT_AREA)
+
+    @property
+    def margin_m(self) -> float:
+        """How far walls that lean, and poses that are off, may carry the opening beyond the nominal rectangle."""
+        return 0.3 * self.scale
+
+    @property
+    def lowest_m(self) -> float:
+        """Height where the voxels begin."""
+        return -0.25 * self.scale
+
+    @property
+    def highest_m(self) -> float:
+        """Height where the voxels end: room for a heap as steep as waste stands."""
+        return self.height_m + 0.75 * min(self.length_m, self.width_m)
+
+    @property
+    def level_m(self) -> float:
+        """Depth of a voxel."""
+        return (self.highest_m - self.lowest_m) / LEVELS
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells along x and along y."""
+        nx, ny = (int(np.ceil((side + 2 * self.margin_m) / self.cell_m)) for side in (self.length_m, self.width_m))
+        return nx, ny
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BedModel:
+    """The inner surface of the empty bed in the bed frame."""
+
+    layout: Layout
+    walls: NDArray[np.float64]  # (4, 4): front, rear, left, right; unit normal into the bed and distance, m
+    rim: NDArray[np.float64]  # (3,): height of the wall tops = rim[0] + rim[1] x + rim[2] y
+    skin: NDArray[np.float64]  # (4,) m: returns this near to a wall are of the wall or its ribs
+    liner: NDArray[np.float64]  # (4,) m: what ribs and bulges add to a wall on average
+    floor: NDArray[np.float32]  # (ny, nx) m
+    fixtures: NDArray[np.uint64]  # (ny, nx): bit k is set where something stands at voxel level k of the empty bed
+    floor_std_m: float  # standard uncertainty of the floor's height as a whole
+    wall_std_m: NDArray[np.float64]  # (4,) of each wall's place
+
+    @classmethod
+    def nominal(cls, layout: Layout) -> BedModel:
+        """A box of the nominal dimensions. Real floors sag and walls lean by about a centimetre."""
+        return cls(
+            layout,
+            walls=np.array([_outward_plane(layout, wall, np.zeros(3)) for wall in range(4)]),
+            rim=np.array([layout.height_m, 0.0, 0.0]),
+            skin=np.full(4, LEAST_SKIN_CELLS * layout.cell_m),
+            liner=np.zeros(4),
+            floor=np.zeros(layout.shape[::-1], dtype=np.float32),
+            fixtures=np.zeros(layout.shape[::-1], dtype=np.uint64),
+            floor_std_m=NOMINAL_STD_M * layout.scale,
+            wall_std_m=np.full(4, NOMINAL_STD_M * layout.scale),
+        )
+
+    @classmethod
+    def from_reference(
+        cls, layout: Layout, scans: Sequence[PlacedScan]
+    ) -> tuple[BedModel, Sequence[PlacedScan]]:
+        """The bed that scans of the empty truck show, and the scans as they lie in it; what they do not show is nominal."""
+        for _ in range(2):
+            scans = _levelled(cls._with_walls(layout, scans), scans)
+        bed = cls._with_walls(layout, scans)
+        engine = bed._filled(scans)
+        bed = replace(bed, fixtures=_fixtures(bed, engine.occupied))
+        engine = bed._filled(scans)
+        engine.finish(prior_height=0.0, prior_reach=0.15 * layout.scale)
+        return replace(bed, floor=engine.height), scans
+
+    @classmethod
+    def _with_walls(cls, layout: Layout, scans: Sequence[PlacedScan]) -> BedModel:
+        """Walls and wall tops as the scans show them, over a floor far below."""
+        nominal = cls.nominal(layout)
+        points = np.concatenate([_in_bed(scan) for scan in scans])
+        std_m = max(scan.std_m for scan in scans)
+        together = not all(scan.rays for scan in scans)
+        facing = [_facing(scans, nominal.walls[wall]) for wall in range(4)]
+        fits = [_fit_wall(layout, wall, facing[wall], std_m, together) for wall in range(4)]
+        rim = _fit_rim(layout, np.array([nominal.walls[i] if fit is None else fit for i, fit in enumerate(fits)]), points)
+        walls = np.array([_wall_below_rim(layout, i, points) if fit is None else fit for i, fit in enumerate(fits)])
+        relief = np.array([_relief(layout, walls, wall, facing[wall]) for wall in range(4)])
+        return replace(
+            nominal,
+            walls=walls,
+            rim=rim,
+            skin=relief[:, 0],
+            liner=relief[:, 1],
+            floor=np.full_like(nominal.floor, layout.lowest_m),
+            floor_std_m=SEEN_STD_M * layout.scale,
+            wall_std_m=np.array([UNSEEN_STD_M if fit is None else SEEN_STD_M for fit in fits]) * layout.scale,
+        )
+
+    def _filled(self, scans: Sequence[PlacedScan]) -> Engine:
+        """An engine over this bed that holds the points of the scans."""
+        engine = self.engine()
+        for scan in scans:
+            engine.add(scan.xyz, scan.pose, scan.rays)
+        return engine
+
+    def engine(self) -> Engine:
+        """The C++ core over this bed."""
+        layout = self.layout
+        nx, ny = layout.shape
+        return Engine(
+            x0=-0.5 * nx * layout.cell_m,
+            y0=-0.5 * ny * layout.cell_m,
+            cell=layout.cell_m,
+            nx=nx,
+            ny=ny,
+            z0=layout.lowest_m,
+            dz=layout.level_m,
+            nz=LEVELS,
+            scale=layout.scale,
+            walls=self.walls,
+            rim=self.rim,
+            wall_std=self.wall_std_m,
+            skin=self.skin,
+            liner=self.liner,
+            floor=self.floor,
+            fixtures=self.fixtures,
+        )
+
+
+def _levelled(bed: BedModel, scans: Sequence[PlacedScan]) -> list[PlacedScan]:
+    """The scans moved so that the bed that they show stands level and centred, as far as the told pose leaves that open.
+
+    Wall tops tell height, roll and pitch; the walls tell yaw and, at the floor, where the nominal sides hold, the middle.
+    """
+    pose_m = max(scan.std_m for scan in scans)
+
+    def believed(off: float, nominal_std: float, pose_std: float) -> float:
+        return off * pose_std**2 / (pose_std**2 + nominal_std**2)
+
+    seen = bed.wall_std_m < UNSEEN_STD_M * bed.layout.scale
+    foot = bed.walls[:, 3] / bed.walls[(0, 1, 2, 3), (0, 0, 1, 1)]
+    x, y = (float(foot[i : i + 2].mean()) if seen[i : i + 2].all() else 0.0 for i in (0, 2))
+    slopes = bed.walls[(0, 1, 2, 3), (1, 1, 0, 0)] * np.array([1.0, -1.0, -1.0, 1.0])
+    yaw = float(slopes[seen].mean()) if seen.any() else 0.0
+    turn = rotation_from_rpy(
+        -believed(float(bed.rim[2]), 0.003, 0.3 * pose_m),
+        believed(float(bed.rim[1]), 0.003, 0.3 * pose_m),
+        believed(yaw, 0.003, 0.3 * pose_m),
+    )
+    nominal_m = 0.005 * bed.layout.scale
+    shift = -np.array([believed(off, nominal_m, pose_m) for off in (x, y, bed.rim[0] - bed.layout.height_m)])
+    middle = np.array([x, y, bed.rim[0]])
+    move = Pose(turn, middle + shift - turn @ middle).matrix()
+    return [replace(scan, pose=move @ scan.pose) for scan in scans]
+
+
+def _fixtures(bed: BedModel, occupied: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Voxels where the empty bed holds something above its wall tops, and those next to them; dust stands alone."""
+    layout = bed.layout
+    bits = np.unpackbits(occupied.astype("<u8").view(np.uint8).reshape(*occupied.shape, 8), axis=2, bitorder="little")
+    levels = layout.lowest_m + layout.level_m * np.arange(LEVELS)
+    bits[:, :, levels < bed.rim[0] + 0.03 * layout.scale] = 0
+    company = _around(bits)
+    grown = _around(bits * (company >= 4)) > 0
+    packed = np.packbits(grown, axis=2, bitorder="little").view("<u8")[:, :, 0]
+    return packed.astype(np.uint64)
+
+
+def _around(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How many of the 27 voxels about each are set."""
+    total = bits
+    for axis in range(3):
+        padded = np.pad(total, [(1, 1) if a == axis else (0, 0) for a in range(3)])
+        n = bits.shape[axis]
+        total = sum(padded.take(range(k, k + n), axis) for k in range(3))
+    return total
+
+
+def _in_bed(scan: PlacedScan) -> NDArray[np.float64]:
+    """The returns (N, 3) of a scan in the bed frame."""
+    sound = (np.abs(scan.xyz) < 1e4).all(axis=1) & (scan.xyz != 0).any(axis=1)
+    returns: NDArray[np.float64] = scan.xyz[sound].astype(np.float64) @ scan.pose[:3, :3].T + scan.pose[:3, 3]
+    return returns
+
+
+def _facing(scans: Sequence[PlacedScan], wall: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The points (N, 3) of the scans that look at the wall's inner face; from behind a sensor sees the outer one."""
+    facing = [_in_bed(s) for s in scans if not s.rays or wall[:3] @ s.pose[:3, 3] > wall[3]]
+    return np.concatenate(facing) if facing else np.zeros((0, 3))
+
+
+def _plane(wall: int, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Plane (n, d) with n into the bed, of the wall outward = a + b along + c z; outward is +x, -x, +y, -y."""
+    a, b, c = coefficients
+    sign = 1.0 if wall % 2 == 0 else -1.0
+    outward, along = (0, 1) if wall < 2 else (1, 0)
+    plane = np.zeros(4)
+    plane[outward] = -sign
+    plane[along] = b
+    plane[2] = c
+    plane[3] = -a
+    unit: NDArray[np.float64] = plane / np.linalg.norm(plane[:3])
+    return unit
+
+
+def _wall_coordinates(wall: int, points: Points) -> tuple[Points, Points, Points]:
+    """Outward, along and z of points, so that all four walls are fitted alike."""
+    sign = 1.0 if wall % 2 == 0 else -1.0
+    outward, along = (0, 1) if wall < 2 else (1, 0)
+    return sign * points[:, outward], points[:, along], points[:, 2]
+
+
+def _robust_fit(
+    design: Points, values: Points, start: Points, prior: Points, prior_std: Points, noise: float
+) -> NDArray[np.float64]:
+    """Most probable coefficients with Tukey's biweight, from a start; a prior std of inf says nothing."""
+    solution = np.asarray(start, dtype=np.float64)
+    information = np.diag((noise / prior_std) ** 2)
+    for _ in range(12):
+        residual = values - design @ solution
+        weight = np.clip(1.0 - (residual / (3.0 * noise)) ** 2, 0.0, None) ** 2
+        weighted = design * weight[:, None]
+        solution = np.linalg.solve(weighted.T @ design + information, weighted.T @ values + information @ prior)
+    return solution
+
+
+def _near_wall(layout: Layout, wall: int, points: Points) -> tuple[Points, Points, Points]:
+    """How far beyond the nominal wall, along it and how high the points are that may belong to it."""
+    outward, along, z = _wall_coordinates(wall, points)
+    side, across = (layout.length_m, layout.width_m) if wall < 2 else (layout.width_m, layout.length_m)
+    near = (np.abs(outward - side / 2) < layout.margin_m) & (np.abs(along) < across / 2 - 0.15 * layout.scale)
+    return outward[near] - side / 2, along[near], z[near]
+
+
+def _fit_wall(
+    layout: Layout, wall: int, points: Points, std_m: float, both_faces: bool
+) -> NDArray[np.float64] | None:
+    """The plane of one wall: the densest sheet of points near the nominal one; None where no face was seen.
+
+    With `both_faces` the points may show the outer face, too, from sensors behind the wall.
+    """
+    beyond, along, z = _near_wall(layout, wall, points)
+    face = (z > 0.3 * layout.height_m) & (z < 0.95 * layout.height_m)
+    beyond, along, z = beyond[face], along[face], z[face]
+    noise = 0.01 * layout.scale
+    edges = np.arange(-layout.margin_m, layout.margin_m + noise, noise)
+    likely = np.exp(-0.5 * (edges[1:-1] / np.hypot(2.0 * noise, std_m)) ** 2)
+    leans = np.arange(-0.01, MOST_LEAN, 0.01)
+    histograms = [np.histogram(beyond - lean * z, bins=edges)[0] for lean in leans]
+    scores = np.array([(counts[:-1] + counts[1:]) * likely for counts in histograms])
+    row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
+    if both_faces:
+        thickness = int(0.1 * layout.scale / noise)
+        inner = scores[:, max(column - thickness, 0) : column + 1]
+        first = int(np.argmax(inner.max(axis=0) > 0.35 * scores[row, column]))
+        column = max(column - thickness, 0) + min(first + 1, inner.shape[1] - 1)
+        row = int(np.argmax(scores[:, column]))
+    start = np.array([edges[column + 1], 0.0, leans[row]])
+    if (np.abs(beyond - start[0] - start[2] * z) < 3.0 * noise).sum() < 20:
+        return None
+    design = np.column_stack([np.ones_like(z), along, z])
+    prior_std = np.array([np.hypot(OFFSET_STD_M * layout.scale, std_m), np.hypot(SLOPE_STD, 0.3 * std_m), LEAN_STD])
+    return _outward_plane(layout, wall, _robust_fit(design, beyond, start, np.array([0, 0, USUAL_LEAN]), prior_std, noise))
+
+
+def _wall_below_rim(layout: Layout, wall: int, points: Points) -> NDArray[np.float64]:
+    """A wall whose face no sensor saw: from the nominal floor's edge to the inner edge of its top, where that was seen."""
+    beyond, _, z = _near_wall(layout, wall, points)
+    over = (z - layout.height_m) / (0.04 * layout.scale)
+    farthest = MOST_LEAN * layout.height_m + 0.02 * layout.scale
+    bins = np.arange(-0.03 * layout.scale, farthest + 0.01 * layout.scale, 0.01 * layout.scale)
+    # A top ends where it is; a face goes on above or below.
+    level, above, below = (np.histogram(beyond[np.abs(over - at) < 1.0], bins=bins)[0] for at in (0.0, 3.0, -3.0))
+    top = level - np.maximum(above, below)
+    lean = USUAL_LEAN
+    if np.clip(top, 0, None).sum() >= 20:
+        inner = int(np.argmax(top >= 0.3 * top.max()))
+        lean = max(0.0, float(bins[inner]) / layout.height_m)
+    return _outward_plane(layout, wall, np.array([0.0, 0.0, lean]))
+
+
+def _relief(layout: Layout, walls: NDArray[np.float64], wall: int, points: Points) -> tuple[float, float]:
+    """How far ribs and bulges of a wall reach into the bed at most, and on average over its face."""
+    least = LEAST_SKIN_CELLS * layout.cell_m
+    inside = points @ walls[:, :3].T - walls[:, 3]
+    others = np.delete(inside, wall, axis=1).min(axis=1) if len(points) else np.zeros(0)
+    tall = (points[:, 2] > 0.35 * layout.height_m) & (points[:, 2] < 0.9 * layout.height_m)
+    depth = inside[tall & (np.abs(inside[:, wall]) < 0.12 * layout.scale) & (others > 0.15 * layout.scale), wall]
+    if len(depth) < 50:
+        return least, 0.0
+    deepest = float(np.quantile(depth, 0.98)) + 0.01 * layout.scale
+    return float(np.clip(deepest, least, 0.1 * layout.scale)), float(np.clip(depth.mean(), 0.0, 0.03 * layout.scale))
+
+
+def _outward_plane(layout: Layout, wall: int, beyond: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The plane of a wall given how far it lies beyond its nominal place: a + b along + c z."""
+    side = layout.length_m if wall < 2 else layout.width_m
+    return _plane(wall, beyond + np.array([side / 2, 0.0, 0.0]))
+
+
+def _fit_rim(layout: Layout, walls: NDArray[np.float64], points: Points) -> NDArray[np.float64]:
+    """The plane of the wall tops from the returns just behind the inner faces."""
+    distance = (points @ walls[:, :3].T - walls[:, 3]).min(axis=1)
+    near = (
+        (distance < -0.005 * layout.scale)
+        & (distance > -0.05 * layout.scale)
+        & (np.abs(points[:, 2] - layout.height_m) < 0.12 * layout.scale)
+    )
+    top = points[near]
+    start = np.array([layout.height_m, 0.0, 0.0])
+    if len(top) < 20:
+        return start
+    bin_m = 0.01 * layout.scale
+    counts, edges = np.histogram(top[:, 2] - layout.height_m, bins=np.arange(-0.12, 0.13, 0.01) * layout.scale)
+    mode = int(np.argmax(counts))
+    start[0] += edges[mode] + bin_m / 2
+    design = np.column_stack([np.ones(len(top)), top[:, 0], top[:, 1]])
+    prior = np.array([layout.height_m, 0.0, 0.0])
+    return _robust_fit(design, top[:, 2], start, prior, np.array([0.05, 0.02, 0.02]), bin_m)

@@ -1,0 +1,139 @@
+"""The command line: one function a verb."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from volest._version import __version__
+from volest.errors import InputError, MissingExtraError
+
+__all__ = ["main", "parser"]
+
+USAGE, REJECTED, UNFORESEEN = 2, 3, 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `volest` and return its exit status: 0 done, 2 usage or bad truck file, 3 input rejected, 1 unforeseen."""
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except InputError as error:
+        return _complain(str(error), USAGE)
+    except BrokenPipeError:
+        _die(signal.SIGPIPE)
+    except KeyboardInterrupt:
+        _die(signal.SIGINT)
+    except Exception as error:
+        if arguments.debug:
+            import traceback
+
+            traceback.print_exc()
+        return _complain(f"unforeseen: {type(error).__name__}: {error}; --debug tells where", UNFORESEEN)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    root = argparse.ArgumentParser(
+        prog="volest", description="How much is in the truck: volume, mass, density, wetness."
+    )
+    root.add_argument("--version", action="version", version=f"volest {__version__}")
+    verbs = root.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    estimate = verbs.add_parser("estimate", help="estimate one load", allow_abbrev=False)
+    estimate.add_argument(
+        "scans", nargs="+", metavar="SCAN", help="PATH, or SENSOR=PATH; again for more sensors or frames"
+    )
+    estimate.add_argument("--truck", required=True, type=Path, metavar="TRUCK", help="the truck's truck.toml")
+    estimate.add_argument(
+        "--weight", metavar="W", help="gross mass in kg, or a CSV file with the columns time_s,gross_kg"
+    )
+    estimate.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
+    estimate.add_argument("--picture", type=Path, metavar="FILE", help="draw the load as .png, .svg or .pdf")
+    estimate.set_defaults(run=_estimate)
+
+    simulate = verbs.add_parser("simulate", help="make a scan whose true volume is known", allow_abbrev=False)
+    simulate.add_argument("scene", type=Path, metavar="SCENE.toml", help="what to simulate")
+    simulate.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder to write to")
+    simulate.set_defaults(run=_simulate)
+
+    demo = verbs.add_parser("demo", help="estimate the loads that come with the package", allow_abbrev=False)
+    demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
+    demo.set_defaults(run=_demo)
+
+    for verb in (estimate, simulate, demo):
+        verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
+    return root
+
+
+def _estimate(arguments: argparse.Namespace) -> int:
+    from volest.load import estimate_files
+    from volest.progress import Progress
+
+    with Progress() as progress:
+        result = estimate_files(arguments.truck, arguments.scans, arguments.weight, tell=progress.tell)
+    if arguments.json:
+        # The backslash escapes of file names that are no UTF-8 are those of JSON, too.
+        sys.stdout.buffer.write(f"{result.to_json()}\n".encode("utf-8", "backslashreplace"))
+    else:
+        from rich.console import Console
+
+        from volest.table import print_result
+
+        print_result(result, Console(highlight=False))
+    if arguments.picture is not None:
+        from volest.picture import draw
+
+        with Progress() as progress:
+            progress.tell("drawing")
+            draw(result, arguments.picture)
+    if result.status != "rejected":
+        return 0
+    return _complain("; ".join(("rejected", *result.flags, *result.reasons)), REJECTED)
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from volest.progress import Progress
+
+    try:
+        from volest.simulate import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("volest"):
+            raise
+        raise MissingExtraError("volest simulate", "server") from error
+    with Progress() as progress:
+        progress.tell("simulating")
+        run(arguments.scene, arguments.output)
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from volest.demo import run
+    from volest.progress import Progress
+
+    with Progress() as progress:
+        run(arguments.output, progress.tell)
+    return 0
+
+
+def _complain(message: str, status: int) -> int:
+    line = " ".join(message.split())
+    print(f"volest: {line}", file=sys.stderr)
+    return status
+
+
+def _die(number: signal.Signals) -> NoReturn:
+    """End as a program does that leaves the signal alone, so that shells and pipes see it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # not reached, unless the signal is blocked

@@ -1,0 +1,252 @@
+"""How much is in the bed: the method, from scans and weight to a result."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volest._core import Integral
+from volest.bed import BedModel, Layout, PlacedScan
+from volest.errors import InputError, ScanError
+from volest.fusion import fuse
+from volest.io import read_points
+from volest.pointcloud import RangeImage
+from volest.quantity import Quantity
+from volest.registration import FLIPS, Misfit, Placement, check_reference, place, prior_of
+from volest.result import Result, Status, Surface
+from volest.truck import Sensor, Truck
+from volest.uncertainty import budget
+from volest.weight import GrossMass, gross_mass, net_mass
+
+__all__ = ["Estimator", "Scan"]
+
+Scan = NDArray[np.floating] | RangeImage
+
+OCCLUDED_BELOW = 0.5  # seen fraction under which the answer is more guess than sight
+SPARSE_BELOW = 0.35  # part of the footprint with returns of its own
+DUST_ABOVE, STORM_ABOVE = 0.08, 0.3  # part of the returns over the bed that are no surface
+OVERHANG_ABOVE = 0.03  # returns beside the bed for each over it
+CARRY_BACK_BELOW = 0.05  # fill ratio
+MOST_FRAMES = 64
+
+
+class Estimator:
+    """Estimates loads of one truck; what does not change from load to load is done once, here.
+
+    Raises InputError when the truck's reference scans cannot be used. Safe to share between threads, which then take
+    turns.
+    """
+
+    def __init__(self, truck: Truck) -> None:
+        self.truck = truck
+        self._sensors: dict[str | None, Sensor | None] = {sensor.id: sensor for sensor in truck.sensors} or {None: None}
+        self.bed = _bed(truck, self._sensors)
+        self._engine = self.bed.engine()
+        self._lock = threading.Lock()
+
+    def estimate(
+        self,
+        scans: Scan | Mapping[str, Scan | Sequence[Scan]],
+        gross_kg: float | GrossMass | None = None,
+        load_id: str = "",
+    ) -> Result:
+        """One load from scans in the sensors' own frames, and the gross mass [kg] if it is known.
+
+        `scans` is one array (N, 3) [m] or RangeImage, or a mapping from sensor id to one or to several frames of it;
+        rows of NaN or 0 0 0 are rays without a return. What is in the scans is never an error: a load that cannot be
+        measured gives a result with the status `rejected`. Raises InputError for arrays of another shape and for
+        unknown sensors.
+        """
+        started = time.perf_counter()
+        frames = self._frames(scans)
+        gross = gross_mass(gross_kg, self.truck.scale) if self.truck.scale and isinstance(gross_kg, int | float) else gross_kg
+        with self._lock:
+            result = self._measure(frames)
+        if isinstance(gross, GrossMass):
+            result = self._weigh(result, gross)
+        elif result.status != "rejected":
+            result = _flagged(result, "weight_missing")
+        elapsed_ms = 1e3 * (time.perf_counter() - started)
+        return replace(result, load_id=load_id, flags=tuple(sorted(set(result.flags))), timing_ms={"estimate": elapsed_ms})
+
+    def _measure(self, frames: list[tuple[Sensor | None, NDArray[np.float32]]]) -> Result:
+        """The method: find the bed in each scan, gather their points, complete the surface, integrate."""
+        placements = []
+        for sensor, xyz in frames:
+            if not _has_returns(xyz):
+                continue
+            placed = place(self._engine, self.bed, prior_of(sensor), xyz)
+            if isinstance(placed, Misfit):
+                return self._rejected(placed.flag, placed.reason)
+            placements.append(placed)
+        if not placements:
+            return self._rejected("no_points", "no scan has a single return")
+        engine = self._engine
+        engine.clear()
+        for p in placements:
+            engine.add(p.xyz, p.pose, p.rays)
+        counts = engine.finish()
+        if counts.used == 0:
+            return self._rejected("no_points", "no return comes from inside the bed")
+        noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
+        return self._assess(engine.integral(), placements, noise, counts.rejected / (counts.used + counts.rejected))
+
+    def _assess(
+        self, integral: Integral, placements: list[Placement], range_noise_m: float, stray_fraction: float
+    ) -> Result:
+        """The result that the integrals tell, with its budget, flags and status."""
+        parts = budget(integral, self.bed, placements, range_noise_m)
+        std = float(np.linalg.norm(list(parts.values())))
+        volume = Quantity.normal(integral.volume, std, low=0.0)
+        hidden, between, seen = (float(a) for a in integral.area[1:])
+        seen_fraction = (seen + between) / (seen + between + hidden)
+        fill = volume.value / integral.struck_capacity
+        flags: dict[str, bool] = {
+            "occluded": seen_fraction < OCCLUDED_BELOW,
+            "sparse": seen < SPARSE_BELOW * integral.footprint,
+            "dust": stray_fraction > DUST_ABOVE,
+            "sensor_moved": any(p.moved for p in placements),
+            "overhang": any(p.found.beside > OVERHANG_ABOVE * p.found.inside for p in placements),
+            "empty": integral.volume < 2.0 * std,
+            "carry_back": 2.0 * std <= integral.volume and fill < CARRY_BACK_BELOW,
+        }
+        degraded = flags["occluded"] or flags["sensor_moved"] or stray_fraction > STORM_ABOVE
+        moment = integral.moment / integral.volume if integral.volume > std else None
+        return Result(
+            truck_id=self.truck.id,
+            status="degraded" if degraded else "ok",
+            flags=tuple(flag for flag, raised in flags.items() if raised),
+            volume_m3=volume,
+            struck_capacity_m3=integral.struck_capacity,
+            fill_ratio=fill,
+            seen_fraction=seen_fraction,
+            centroid_m=None if moment is None else (float(moment[0]), float(moment[1]), float(moment[2])),
+            heaped_volume_m3=integral.heaped,
+            volume_budget_m3=parts,
+            surface=self._surface(),
+        )
+
+    def _weigh(self, result: Result, gross: GrossMass) -> Result:
+        """The result with what the scale adds; without a volume the net mass alone."""
+        if self.truck.scale is None:
+            raise InputError(f"truck {self.truck.id}: found a weight but no [scale], expected its tare_kg")
+        net = net_mass(gross, self.truck.scale)
+        result = replace(result, flags=(*result.flags, *gross.flags), reasons=(*result.reasons, *gross.reasons))
+        if result.volume_m3 is None:
+            return result
+        fused = fuse(result.volume_m3, net, self.truck.waste)
+        status: Status = "degraded" if "weight_volume_mismatch" in fused.flags else result.status
+        return replace(
+            result,
+            status=status,
+            flags=(*result.flags, *fused.flags),
+            reasons=(*result.reasons, *fused.reasons),
+            net_mass_kg=fused.net_mass_kg,
+            bulk_density_kg_m3=fused.bulk_density_kg_m3,
+            wet_mass_fraction=fused.wet_mass_fraction,
+            waste_class=fused.waste_class,
+        )
+
+    def _rejected(self, flag: str, reason: str) -> Result:
+        return Result(truck_id=self.truck.id, status="rejected", flags=(flag,), reasons=(reason,))
+
+    def _surface(self) -> Surface:
+        """Copies of the height maps, for pictures."""
+        engine, layout = self._engine, self.bed.layout
+        nx, ny = layout.shape
+        outside = engine.state == 0
+        return Surface(
+            x_m=(np.arange(nx) + 0.5 - nx / 2) * layout.cell_m,
+            y_m=(np.arange(ny) + 0.5 - ny / 2) * layout.cell_m,
+            load_m=np.where(outside, np.nan, engine.height),
+            empty_m=np.where(outside, np.nan, self.bed.floor),
+            bound_m=np.where(outside, np.nan, engine.bound),
+            seen=engine.state >= 2,
+            wall_top_m=float(self.bed.rim[0]),
+        )
+
+    def _frames(
+        self, scans: Scan | Mapping[str, Scan | Sequence[Scan]]
+    ) -> list[tuple[Sensor | None, NDArray[np.float32]]]:
+        """The scans as (sensor, points); the same frame twice says nothing new and is dropped."""
+        known = self._sensors
+        if isinstance(scans, Mapping):
+            entries = [(name, frame) for name, given in scans.items() for frame in _several(given)]
+        elif len(known) == 1:
+            entries = [(next(iter(known)), scans)]  # type: ignore[list-item]
+        else:
+            raise InputError(f"scans: found one array, expected a mapping with the sensors {', '.join(map(str, known))}")
+        if not 0 < len(entries) <= MOST_FRAMES:
+            raise InputError(f"scans: found {len(entries)} frames, expected 1 to {MOST_FRAMES}")
+        frames: list[tuple[Sensor | None, NDArray[np.float32]]] = []
+        for name, frame in entries:
+            key = None if not self.truck.sensors else name
+            if key not in known:
+                raise InputError(f"scans: found the sensor {name!r}, expected {', '.join(map(str, known))}")
+            xyz = _points(frame, str(name))
+            if not any(known[key] is s and np.array_equal(xyz, other, equal_nan=True) for s, other in frames):
+                frames.append((known[key], xyz))
+        return frames
+
+
+def _bed(truck: Truck, sensors: Mapping[str | None, Sensor | None]) -> BedModel:
+    """The empty bed of a truck, from its reference scans if it has any."""
+    layout = Layout(truck.bed.length_m, truck.bed.width_m, truck.bed.height_m)
+    if not truck.bed.reference:
+        return BedModel.nominal(layout)
+    clouds = []
+    for name, path in truck.bed.reference:
+        sensor = sensors.get(name) if name is not None else next(iter(sensors.values()))
+        xyz = read_points(path).xyz
+        if not _has_returns(xyz):
+            raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
+        clouds.append((path, sensor, xyz))
+
+    def fit(flip: NDArray[np.float64]) -> tuple[BedModel, str, Misfit | None]:
+        priors = [prior_of(sensor) for _, sensor, _ in clouds]
+        told = [PlacedScan(xyz, p.pose @ flip, p.rays, p.std_m) for p, (_, _, xyz) in zip(priors, clouds, strict=True)]
+        bed, scans = BedModel.from_reference(layout, told)
+        engine = bed.engine()
+        for (path, _, _), scan in zip(clouds, scans, strict=True):
+            misfit = check_reference(engine, bed, scan)
+            if misfit is not None:
+                return bed, str(path), misfit
+        return bed, "", None
+
+    bed, path, misfit = fit(np.eye(4))
+    if misfit is None:
+        return bed
+    if any(fit(flip)[2] is None for flip in FLIPS):
+        misfit = Misfit("upside_down", "the bed is found only with the sensor turned over")
+    raise ScanError(f"{path}: reference scan: {misfit.reason}", flag=misfit.flag)
+
+
+def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:
+    return [given] if isinstance(given, np.ndarray | RangeImage) else given
+
+
+def _points(frame: Scan, name: str) -> NDArray[np.float32]:
+    """The points (N, 3) float32 of a frame, copied only if they are not that yet."""
+    if isinstance(frame, RangeImage):
+        return frame.to_points()
+    if not isinstance(frame, np.ndarray) or frame.ndim != 2 or frame.shape[1] < 3 or frame.dtype.kind not in "fiu":
+        found = f"{frame.dtype}{frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise InputError(f"scan {name}: found {found}, expected an (N, 3) array of numbers in metres")
+    with np.errstate(over="ignore"):
+        xyz = frame[:, :3].astype(np.float32, copy=False)
+    side_by_side = xyz.strides[1] == xyz.itemsize
+    return xyz if side_by_side else np.ascontiguousarray(xyz)
+
+
+def _has_returns(xyz: NDArray[np.float32]) -> bool:
+    """Whether any row is a measurement."""
+    return bool(((np.abs(xyz) < 1e4).all(axis=1) & (xyz != 0).any(axis=1)).any())
+
+
+def _flagged(result: Result, flag: str) -> Result:
+    return replace(result, flags=(*result.flags, flag))

@@ -1,0 +1,6 @@
+"""Scans in, in every format of the field, and out as PCD."""
+
+from volest.io.pcd import write_pcd
+from volest.io.points import SUPPORTED_SUFFIXES, read_points
+
+__all__ = ["SUPPORTED_SUFFIXES", "read_points", "write_pcd"]

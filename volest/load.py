@@ -1,0 +1,138 @@
+"""One load, from the files that tell of it to its result."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volest.errors import InputError, ScanError, WeightError
+from volest.estimator import Estimator
+from volest.io import read_points
+from volest.result import Result
+from volest.truck import Truck
+from volest.weight import gross_mass
+
+__all__ = ["estimate_files"]
+
+
+def estimate_files(
+    truck_file: str | Path,
+    scans: Sequence[str],
+    weight: str | None = None,
+    directory: Path = Path(),
+    tell: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """The result of one load; `scans` are "PATH" or "SENSOR=PATH", `weight` a number in kg or the name of a file.
+
+    Paths are relative to `directory`; `tell` hears what is being done. A scan that cannot be read gives a result with
+    the status `rejected`; a truck file, weight or sensor id that cannot be used raises InputError.
+    """
+    started = time.perf_counter()
+    truck = Truck.load(directory / truck_file)
+    frames = _distinct([_frame(text, truck, directory) for text in scans])
+    source = _weight(weight, truck, directory)
+    gross = None if source is None or truck.scale is None else gross_mass(source, truck.scale)
+    inputs = _Inputs(truck, frames, source)
+    try:
+        clouds: dict[str, list[NDArray[np.floating]]] = {}
+        for frame in frames:
+            tell(f"reading {frame.path.name}")
+            clouds.setdefault(frame.sensor_id, []).append(read_points(frame.path).xyz)
+        tell("preparing the empty bed")
+        estimator = Estimator(truck)
+        read = time.perf_counter()
+        tell("estimating")
+        result = estimator.estimate(clouds, gross, inputs.load_id)
+    except ScanError as error:
+        read = time.perf_counter()
+        flags = (error.flag or "unreadable",)
+        result = Result(truck.id, "rejected", flags, inputs.load_id, reasons=(str(error),))
+    timing = {"read": 1e3 * (read - started), "estimate": 1e3 * (time.perf_counter() - read)}
+    return replace(result, inputs=inputs.digests, timing_ms={name: round(ms, 3) for name, ms in timing.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    sensor_id: str  # empty where the truck has no sensors: the bed frame
+    path: Path
+    digest: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _sha256(self.path))
+
+
+def _frame(text: str, truck: Truck, directory: Path) -> _Frame:
+    """The sensor and the file that "SENSOR=PATH" or "PATH" names."""
+    ids = truck.sensor_ids
+    prefix, equals, rest = text.partition("=")
+    if equals and prefix in ids:
+        return _Frame(prefix, directory / rest)
+    known = ", ".join(ids) or "none: its scans are given as bare paths"
+    if equals and re.fullmatch(r"[A-Za-z0-9_-]+", prefix) and not (directory / text).exists():
+        raise InputError(f"{text}: found the sensor {prefix!r}, expected one of truck {truck.id}: {known}")
+    if len(ids) > 1:
+        raise InputError(f"{text}: expected SENSOR={text} with one of the sensors of truck {truck.id}: {known}")
+    return _Frame(ids[0] if ids else "", directory / text)
+
+
+def _distinct(frames: list[_Frame]) -> list[_Frame]:
+    """The frames without those that a sensor gave before, byte for byte."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for frame in frames:
+        key = (frame.sensor_id, frame.digest or str(frame.path))
+        if key not in seen:
+            seen.add(key)
+            kept.append(frame)
+    return kept
+
+
+def _weight(text: str | None, truck: Truck, directory: Path) -> float | Path | None:
+    """The gross mass [kg] or the file that a weight argument means."""
+    if text is None:
+        return None
+    if truck.scale is None:
+        raise WeightError(f"{truck.path}: scale: missing, expected a [scale] table with tare_kg to use a weight")
+    try:
+        return float(text)
+    except ValueError:
+        return directory / text
+
+
+class _Inputs:
+    """Digests of all files that a result comes from, and the load's id made of them."""
+
+    def __init__(self, truck: Truck, frames: list[_Frame], weight: float | Path | None) -> None:
+        files = [(f"reference {sensor_id or ''}", path, _sha256(path)) for sensor_id, path in truck.bed.reference]
+        files += [(f"scan {frame.sensor_id}", frame.path, frame.digest) for frame in frames]
+        if truck.path is not None:
+            files.append(("truck", truck.path, _sha256(truck.path)))
+        if isinstance(weight, Path):
+            files.append(("weight", weight, _sha256(weight)))
+        contents = [f"{role} {digest or path}" for role, path, digest in files]
+        contents += [f"weight {weight!r}"] if isinstance(weight, float) else []
+        self.load_id = hashlib.sha256("\n".join(sorted(contents)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        digests = {path: digest for _, path, digest in files if digest}
+        names = [path.name for path in digests]
+        self.digests = {
+            path.name if names.count(path.name) == 1 else str(path): f"sha256:{digest}"
+            for path, digest in digests.items()
+        }
+
+
+def _sha256(path: Path) -> str | None:
+    """The digest of a regular file's content, None where there is none to read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,145 @@
+"""Finding the bed in a scan, and telling why it cannot be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volest._core import Engine, Registration
+from volest.bed import BedModel, PlacedScan
+from volest.pose import Pose
+from volest.truck import DEFAULT_POSE_STD_RPY_DEG, DEFAULT_POSE_STD_XYZ_M, Sensor
+
+__all__ = ["FLIPS", "Misfit", "Placement", "Prior", "check_reference", "place", "prior_of"]
+
+LARGEST_REACH_M = 0.3
+LEAST_REACH_M = 0.06
+LEVER_M = 3.0  # from the sensor to the bed: what an error of attitude is multiplied with
+
+LEAST_EVIDENCE = 0.2  # part of the outline that must be found
+SURE_EVIDENCE = 0.5  # the same, before a pose other than the told one is believed
+MOST_THROUGH = 0.002  # part of the points that may lie behind walls: mixed returns
+MOST_BESIDE = 0.1  # points beside the bed for each point over it: load that hangs over
+SURE_BESIDE = 0.03  # the same, before a pose other than the told one is believed
+FEW = 10
+MOVED_SIGMAS = 5.0
+
+WIDE_XYZ_M = 0.3  # how far a sensor may have been knocked
+WIDE_RPY_RAD = 0.12
+KNOCKED_XYZ_M, KNOCKED_RPY_RAD = 0.01, 0.004  # how well the pose of a sensor that was knocked is found
+UNITS = {"millimetres": 1e-3, "centimetres": 1e-2, "inches": 0.0254, "feet": 0.3048, "kilometres": 1e3}
+FLIPS = (np.diag([1.0, -1.0, -1.0, 1.0]), np.diag([1.0, 1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, -1.0, 1.0]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """A scan put into the bed frame."""
+
+    xyz: NDArray[np.float32]  # (N, 3) m, sensor frame
+    pose: NDArray[np.float64]  # (4, 4) T_bed_sensor
+    covariance: NDArray[np.float64]  # (6, 6) of a translation and a rotation about the sensor's place; m, rad
+    rays: bool  # the points share the sensor's place as their origin
+    moved: bool  # the sensor is not where the truck file has it
+    found: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a scan does not show the bed."""
+
+    flag: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """What the truck file tells of a sensor's pose."""
+
+    pose: NDArray[np.float64]  # (4, 4) T_bed_sensor
+    std: NDArray[np.float64]  # (6,) m along and rad about the axes
+    rays: bool
+
+    @property
+    def std_m(self) -> float:
+        """How far the pose may put a point of the bed off, 1-sigma."""
+        return float(np.hypot(self.std[0], LEVER_M * self.std[3]))
+
+
+def prior_of(sensor: Sensor | None) -> Prior:
+    """The told pose with its uncertainty; None is a cloud that is in the bed frame already."""
+    pose = Pose.identity() if sensor is None else sensor.pose
+    xyz = DEFAULT_POSE_STD_XYZ_M if sensor is None else sensor.pose_std_xyz_m
+    rpy = np.radians(DEFAULT_POSE_STD_RPY_DEG) if sensor is None else sensor.pose_std_rpy_rad
+    # A pose told as exact is still no better than the model of the bed.
+    std = np.array([max(xyz, 1e-3)] * 3 + [max(rpy, 1e-3)] * 3)
+    return Prior(pose.matrix(), std, sensor is not None)
+
+
+def place(engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32]) -> Placement | Misfit:
+    """The pose of one scan (N, 3) [m] that has at least one return, or why the bed is not in it."""
+    # The reference was scanned from a told pose, too: the two err independently.
+    std = prior.std * np.sqrt(2.0)
+    reach = float(np.clip(3.0 * prior.std_m, LEAST_REACH_M, LARGEST_REACH_M)) * bed.layout.scale
+    found = engine.find_bed(xyz, prior.pose, std, prior.rays, reach)
+    if _is_sound(found):
+        sigmas = float(np.sqrt(np.sum((found.correction / np.hypot(std, 0.005)) ** 2)))
+        return Placement(xyz, found.pose, found.covariance, prior.rays, sigmas > MOVED_SIGMAS, found)
+    wide = np.array([WIDE_XYZ_M] * 3 + [WIDE_RPY_RAD] * 3) * bed.layout.scale
+
+    def search(points: NDArray[np.float32], pose: NDArray[np.float64], std: NDArray[np.float64]) -> Registration | None:
+        again = engine.find_bed(points, pose, std, prior.rays, LARGEST_REACH_M * bed.layout.scale)
+        sure = _is_sound(again) and again.evidence >= SURE_EVIDENCE and again.beside <= FEW + SURE_BESIDE * again.inside
+        return again if sure else None
+
+    tried = [search(xyz, start, wide) for start in _knocked(prior.pose, bed)]
+    moved = [again for again in tried if again is not None]
+    if moved:
+        best = max(moved, key=lambda again: again.score)
+        doubt = np.diag(np.array([KNOCKED_XYZ_M] * 3 + [KNOCKED_RPY_RAD] * 3) ** 2)
+        return Placement(xyz, best.pose, best.covariance + doubt, prior.rays, True, best)
+    for unit, scale in UNITS.items():
+        if search((xyz * np.float32(scale)), prior.pose, wide) is not None:
+            return Misfit("wrong_unit", f"the coordinates are in {unit}, expected metres")
+    for flip in FLIPS:
+        if search(xyz, prior.pose @ flip, wide) is not None:
+            return Misfit("upside_down", "the bed is found only with the sensor turned over")
+    return Misfit(*_why(found))
+
+
+def check_reference(engine: Engine, bed: BedModel, scan: PlacedScan) -> Misfit | None:
+    """Whether the bed made from this scan is in it; a bed that was put together from anything else is not."""
+    std = np.array([0.01] * 3 + [0.005] * 3)
+    found = engine.find_bed(scan.xyz, scan.pose, std, scan.rays, LEAST_REACH_M * bed.layout.scale)
+    return None if _is_sound(found) else Misfit(*_why(found))
+
+
+def _knocked(pose: NDArray[np.float64], bed: BedModel) -> Iterator[NDArray[np.float64]]:
+    """Where a sensor that was knocked may be: as told, then nearer or farther, to each side."""
+    for dz in (0.0, -0.25, 0.25):
+        for dx, dy in ((0.0, 0.0), (0.25, 0.0), (-0.25, 0.0), (0.0, 0.25), (0.0, -0.25)):
+            shifted = pose.copy()
+            shifted[:3, 3] += np.array([dx, dy, dz]) * bed.layout.scale
+            yield shifted
+
+
+def _is_sound(found: Registration) -> bool:
+    """Whether the scan could have been taken of a bed that lies there."""
+    return bool(
+        found.evidence >= LEAST_EVIDENCE
+        and found.through <= FEW + MOST_THROUGH * found.valid
+        and found.beside <= FEW + MOST_BESIDE * found.inside
+    )
+
+
+def _why(found: Registration) -> tuple[str, str]:
+    """Flag and reason of a bed that is nowhere near the told pose."""
+    if found.inside <= FEW:
+        return "no_bed", f"{found.inside} of {found.valid} returns lie over the bed"
+    if found.beside > FEW + MOST_BESIDE * found.inside:
+        return "wrong_truck", f"{found.beside} returns lie beside the bed above its walls: it is larger than told"
+    if found.through > FEW + MOST_THROUGH * found.valid:
+        return "sensor_moved", f"{found.through} returns lie behind walls that their rays would have had to pass"
+    return "no_bed", f"walls were found along {100 * found.evidence:.0f} % of the bed's outline"

@@ -1,0 +1,108 @@
+"""The answer about one load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volest._version import __version__
+from volest.quantity import Quantity
+
+__all__ = ["FLAGS", "Result", "SCHEMA", "Status", "Surface"]
+
+SCHEMA = "volest/estimate/1"
+Status = Literal["ok", "degraded", "rejected"]
+FLAGS = (
+    "carry_back",
+    "dust",
+    "empty",
+    "no_bed",
+    "no_points",
+    "occluded",
+    "overhang",
+    "overload",
+    "sensor_moved",
+    "sparse",
+    "time_skew",
+    "unreadable",
+    "upside_down",
+    "weight_missing",
+    "weight_unstable",
+    "weight_volume_mismatch",
+    "wrong_truck",
+    "wrong_unit",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """Height maps over the bed, for pictures and exports; (ny, nx) arrays in the bed frame, row 0 at the least y."""
+
+    x_m: NDArray[np.float64]  # (nx,) cell centres
+    y_m: NDArray[np.float64]  # (ny,) cell centres
+    load_m: NDArray[np.float64]  # height of the load's surface; NaN outside the footprint
+    empty_m: NDArray[np.float64]  # height of the empty bed; NaN outside the footprint
+    bound_m: NDArray[np.float64]  # height above which the rays saw free air
+    seen: NDArray[np.bool_]  # cells that a sensor saw directly
+    wall_top_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One estimate, as `docs/result.md` describes it. A quantity that cannot be had is None, never 0."""
+
+    truck_id: str
+    status: Status
+    flags: tuple[str, ...] = ()
+    load_id: str = ""
+    volume_m3: Quantity | None = None
+    net_mass_kg: Quantity | None = None
+    bulk_density_kg_m3: Quantity | None = None
+    wet_mass_fraction: Quantity | None = None
+    waste_class: str | None = None
+    struck_capacity_m3: float | None = None
+    fill_ratio: float | None = None
+    seen_fraction: float | None = None
+    centroid_m: tuple[float, float, float] | None = None
+    heaped_volume_m3: float | None = None
+    volume_budget_m3: dict[str, float] | None = None
+    reasons: tuple[str, ...] = ()
+    timing_ms: dict[str, float] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    surface: Surface | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result under the contract's names, ready for JSON; without `surface`."""
+
+        def quantity(q: Quantity | None) -> dict[str, float] | None:
+            return None if q is None else q.to_dict()
+
+        return {
+            "schema": SCHEMA,
+            "load_id": self.load_id,
+            "truck_id": self.truck_id,
+            "status": self.status,
+            "flags": list(self.flags),
+            "reasons": list(self.reasons),
+            "volume_m3": quantity(self.volume_m3),
+            "net_mass_kg": quantity(self.net_mass_kg),
+            "bulk_density_kg_m3": quantity(self.bulk_density_kg_m3),
+            "wet_mass_fraction": quantity(self.wet_mass_fraction),
+            "waste_class": self.waste_class,
+            "struck_capacity_m3": self.struck_capacity_m3,
+            "fill_ratio": self.fill_ratio,
+            "seen_fraction": self.seen_fraction,
+            "centroid_m": None if self.centroid_m is None else list(self.centroid_m),
+            "heaped_volume_m3": self.heaped_volume_m3,
+            "volume_budget_m3": self.volume_budget_m3,
+            "timing_ms": self.timing_ms,
+            "provenance": {"volest": __version__, "inputs": self.inputs},
+        }
+
+    def to_json(self) -> str:
+        """The result as one line of JSON; NaN and infinity are errors."""
+        return json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False)

@@ -1,0 +1,140 @@
+"""What a sensor returns: directions of its rays, and how its ranges err."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volest.pointcloud import PointCloud
+from volest.simulate.raycast import Hits
+from volest.simulate.scene import Noise, SensorScene
+
+__all__ = ["FixedErrors", "in_view", "ray_directions", "returns", "to_points"]
+
+Floats = NDArray[np.float64]
+EDGE_STEP_M = 0.05  # neighbours further apart than this stand on two sides of an edge
+REFERENCE_RANGE_M = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FixedErrors:
+    """Errors that stay the same from scan to scan: one a row, in metres."""
+
+    bias_m: Floats  # (rows,)
+
+    @classmethod
+    def draw(cls, sensor: SensorScene, rng: np.random.Generator) -> FixedErrors:
+        """New errors for a sensor."""
+        rows = rng.normal(0.0, 1.0, sensor.rows) * sensor.noise.beam_bias_std_m
+        return cls(rows + rng.normal(0.0, 1.0) * sensor.noise.offset_std_m)
+
+
+def ray_directions(sensor: SensorScene) -> Floats:
+    """Unit vectors (rows, columns, 3) in the sensor's frame, from the upper row to the lower."""
+    half = np.radians(sensor.vertical_fov_deg) / 2.0
+    if sensor.pattern == "spinning":
+        elevation = np.linspace(half, -half, sensor.rows)[:, None] if sensor.rows > 1 else np.zeros((1, 1))
+        azimuth = -2.0 * np.pi * (np.arange(sensor.columns) + 0.5)[None, :] / sensor.columns
+        parts = (
+            np.cos(elevation) * np.cos(azimuth),
+            np.cos(elevation) * np.sin(azimuth),
+            np.sin(elevation) + 0.0 * azimuth,
+        )
+    else:
+        up = np.tan(half) * _pixels(sensor.rows)[:, None]
+        left = np.tan(np.radians(sensor.horizontal_fov_deg) / 2.0) * _pixels(sensor.columns)[None, :]
+        parts = (1.0 + 0.0 * (up + left), left + 0.0 * up, up + 0.0 * left)
+    directions: Floats = np.stack(np.broadcast_arrays(*parts), axis=-1)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    return directions
+
+
+def _pixels(count: int) -> Floats:
+    """Middles of pixels from 1 to -1."""
+    return 1.0 - (2.0 * np.arange(count) + 1.0) / count
+
+
+def in_view(sensor: SensorScene, directions: Floats) -> NDArray[np.bool_]:
+    """Whether directions (N, 3) in the sensor's frame lie within its field of view."""
+    x, y, z = directions.T
+    half = np.radians(sensor.vertical_fov_deg) / 2.0
+    if sensor.pattern == "spinning":
+        seen: NDArray[np.bool_] = np.abs(np.arctan2(z, np.hypot(x, y))) <= half
+        return seen
+    wide = np.tan(np.radians(sensor.horizontal_fov_deg) / 2.0)
+    seen = (x > 0.0) & (np.abs(z) <= np.tan(half) * x) & (np.abs(y) <= wide * x)
+    return seen
+
+
+def returns(
+    sensor: SensorScene, hits: Hits, reflectance: Floats, fixed: FixedErrors, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Ranges and intensities (rows, columns) that the sensor gives for what its rays met; range 0 = no return."""
+    noise, shape = sensor.noise, (sensor.rows, sensor.columns)
+    true = hits.range_m.reshape(shape)
+    ranges = _mixed(true, sensor, rng)
+    signal = (reflectance * hits.cosine).reshape(shape) * (REFERENCE_RANGE_M / np.maximum(ranges, 0.5)) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = noise.range_std_m * np.sqrt(1.0 + noise.faint / np.maximum(signal, 1e-6))
+        noisy = (
+            ranges + fixed.bias_m[:, None] + rng.standard_normal(shape) * np.minimum(spread, 3.0 * noise.range_std_m)
+        )
+    lost = rng.random(shape) < noise.dropout + (1.0 - noise.dropout) * _fade(signal, noise.faint)
+    noisy = np.where(lost | ~np.isfinite(true), 0.0, noisy)
+    noisy = _stray(noisy, true, noise, rng)
+    if noise.quantum_m > 0.0:
+        noisy = np.round(noisy / noise.quantum_m) * noise.quantum_m
+    noisy = np.where((noisy >= noise.min_range_m) & (noisy <= noise.max_range_m), noisy, 0.0)
+    return noisy, np.where(noisy > 0.0, np.minimum(signal, 4.0), 0.0)
+
+
+def _fade(signal: Floats, faint: float) -> Floats:
+    """Probability that a return of this strength gets lost: a half where it is `faint`."""
+    if faint == 0.0:
+        return np.zeros_like(signal)
+    return 1.0 / (1.0 + (np.maximum(signal, 0.0) / faint) ** 2)
+
+
+def _mixed(true: Floats, sensor: SensorScene, rng: np.random.Generator) -> Floats:
+    """Where a beam straddles a depth edge, its range lies between those of the two sides, nearer to its middle's.
+
+    An edge between two rays lies somewhere between their middles, and within one's beam with half a beam's chance.
+    """
+    noise, mixed = sensor.noise, true.copy()
+    for axis, spacing_deg in enumerate(_spacing_deg(sensor)):
+        chance = min(1.0, 0.5 * noise.beam_deg / spacing_deg)
+        for towards in (1, -1):
+            beside = np.roll(true, towards, axis)
+            if axis == 0 or sensor.pattern == "camera":  # no neighbour beyond the outermost ray
+                np.moveaxis(beside, axis, 0)[0 if towards == 1 else -1] = np.inf
+            both = np.isfinite(beside) & np.isfinite(true)
+            jump = np.where(both, beside, 0.0) - np.where(both, true, 0.0)
+            straddles = (np.abs(jump) > EDGE_STEP_M) & (np.abs(jump) < noise.mix_reach_m)
+            straddles &= rng.random(true.shape) < chance
+            mixed = np.where(straddles, true + rng.uniform(0.0, 0.5, true.shape) * jump, mixed)
+    return mixed
+
+
+def _spacing_deg(sensor: SensorScene) -> tuple[float, float]:
+    """Angles between neighbouring rows and columns."""
+    across = 360.0 if sensor.pattern == "spinning" else sensor.horizontal_fov_deg
+    return sensor.vertical_fov_deg / max(1, sensor.rows - 1), across / sensor.columns
+
+
+def _stray(ranges: Floats, true: Floats, noise: Noise, rng: np.random.Generator) -> Floats:
+    """Some rays return from dust or rain on their way."""
+    strays = rng.random(ranges.shape) < noise.stray
+    reach = np.minimum(true, 8.0)
+    return np.where(
+        strays, noise.min_range_m + rng.random(ranges.shape) * np.maximum(reach - noise.min_range_m, 0.0), ranges
+    )
+
+
+def to_points(sensor: SensorScene, directions: Floats, ranges: Floats, intensity: Floats) -> PointCloud:
+    """The returns as points in the sensor's frame, with intensity (0 to 4, 1 = white at 5 m) and row number."""
+    sound = ranges > 0.0
+    row = np.broadcast_to(np.arange(sensor.rows, dtype=np.uint16)[:, None], ranges.shape)
+    xyz = (directions[sound] * ranges[sound][:, None]).astype(np.float32)
+    return PointCloud(xyz, intensity=intensity[sound].astype(np.float32), ring=row[sound].copy())

@@ -1,0 +1,236 @@
+"""What is known of a truck before any load: the bed, the sensors, the scale, the waste."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from volest.errors import TruckError
+from volest.pose import Pose
+from volest.schema import check, nearest, read_toml
+
+__all__ = ["Bed", "Scale", "Sensor", "Truck", "WasteProfile"]
+
+DEFAULT_RANGE_NOISE_M = 0.02
+DEFAULT_POSE_STD_XYZ_M = 0.01
+DEFAULT_POSE_STD_RPY_DEG = 0.2
+DEFAULT_PROFILE = "msw-indonesia-loose"
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """The nominal inside of the bed, and the scans of it when empty."""
+
+    length_m: float
+    width_m: float
+    height_m: float
+    reference: tuple[tuple[str | None, Path], ...] = ()  # (sensor id, or None for the bed frame; file)
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One sensor and where it sits; `pose` is T_bed_sensor."""
+
+    id: str
+    pose: Pose
+    model: str | None = None
+    range_noise_m: float = DEFAULT_RANGE_NOISE_M  # 1-sigma
+    pose_std_xyz_m: float = DEFAULT_POSE_STD_XYZ_M  # 1-sigma along each axis
+    pose_std_rpy_rad: float = math.radians(DEFAULT_POSE_STD_RPY_DEG)  # 1-sigma about each of the sensor's axes
+    pose_std_told: bool = False  # False: the two above are defaults
+
+
+class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The truck's scale, zeroed with the empty truck; the [scale] table as it stands in the file."""
+
+    tare_kg: Annotated[float, Meta(ge=0, le=200_000, description="kilograms, 0 to 200000")]
+    tare_std_kg: Annotated[float, Meta(ge=0, le=20_000, description="kilograms, 0 to 20000")] = 20.0
+    gain_std: Annotated[float, Meta(ge=0, le=0.5, description="a relative standard deviation, 0 to 0.5")] = 0.01
+    resolution_kg: Annotated[float, Meta(ge=0, le=1_000, description="kilograms, 0 to 1000")] = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class WasteProfile:
+    """Log-normal bulk densities of the dry and of the wet part of the waste, as loaded; see `docs/weights.md`."""
+
+    name: str
+    dry_kg_m3: float  # median
+    dry_log_std: float
+    wet_kg_m3: float  # median
+    wet_log_std: float
+
+
+@dataclass(frozen=True, slots=True)
+class Truck:
+    """One truck, as its truck.toml tells."""
+
+    id: str
+    bed: Bed
+    sensors: tuple[Sensor, ...] = ()  # none: scans are in the bed frame already
+    scale: Scale | None = None
+    waste: WasteProfile = field(default_factory=lambda: _waste(_WasteTable(), "waste"))
+    path: Path | None = None
+    directory: Path = Path()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Truck:
+        """The truck of a truck.toml; raises TruckError naming file, key, what was found and what was expected."""
+        path = Path(path)
+        if path.suffix == ".volest":
+            raise TruckError(f"{path}: commissioned trucks (.volest) come with a later version; expected a truck.toml")
+        return _build(read_toml(path, TruckError), str(path), path, path.parent)
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any], directory: str | Path = ".") -> Truck:
+        """The truck of a document with the keys of a truck.toml; reference scans are looked up below `directory`."""
+        return _build(document, "truck", None, Path(directory))
+
+    @property
+    def sensor_ids(self) -> tuple[str, ...]:
+        """The ids in the order of the file."""
+        return tuple(sensor.id for sensor in self.sensors)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+_ID = r"^[A-Za-z0-9_-]{1,64}\Z"
+_TEXT = r"^[^\x00-\x1f\x7f-\x9f]{1,200}\Z"
+_Extent = Annotated[float, Meta(gt=0, le=30, description="metres, above 0 and at most 30")]
+_Coordinate = Annotated[float, Meta(ge=-100, le=100, description="metres, -100 to 100")]
+_Angle = Annotated[float, Meta(ge=-360, le=360, description="degrees, -360 to 360")]
+_File = Annotated[str, Meta(pattern=_TEXT, description="a file name, or SENSOR=FILE")]
+_Density = Annotated[float, Meta(gt=0, le=5_000, description="kg/m3, above 0 and at most 5000")]
+_LogStd = Annotated[float, Meta(gt=0, le=2, description="a standard deviation of the logarithm, above 0 and at most 2")]
+_Files = Annotated[list[_File], Meta(min_length=1, max_length=64, description="a list of those")]
+
+
+class _Table(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+class _BedTable(_Table):
+    length_m: _Extent
+    width_m: _Extent
+    height_m: _Extent
+    reference: _File | _Files | None = None
+
+
+class _PoseTable(_Table):
+    xyz_m: Annotated[tuple[_Coordinate, _Coordinate, _Coordinate], Meta(description="three numbers in metres")]
+    rpy_deg: Annotated[tuple[_Angle, _Angle, _Angle], Meta(description="three numbers in degrees")]
+
+
+class _PoseStdTable(_Table):
+    xyz_m: Annotated[float, Meta(ge=0, le=10, description="metres, 0 to 10")] = DEFAULT_POSE_STD_XYZ_M
+    rpy_deg: Annotated[float, Meta(ge=0, le=180, description="degrees, 0 to 180")] = DEFAULT_POSE_STD_RPY_DEG
+
+
+class _SensorTable(_Table):
+    id: Annotated[str, Meta(pattern=_ID, description="1 to 64 of A-Z a-z 0-9 _ -")]
+    pose: _PoseTable
+    model: Annotated[str, Meta(pattern=_TEXT, description="a name from the sensor catalogue")] | None = None
+    range_noise_m: Annotated[float, Meta(gt=0, le=1, description="metres, above 0 and at most 1")] | None = None
+    pose_std: _PoseStdTable | None = None
+
+
+class _WasteTable(_Table):
+    profile: Annotated[str, Meta(description="the name of a waste profile")] = DEFAULT_PROFILE
+    dry_kg_m3: _Density | None = None
+    dry_log_std: _LogStd | None = None
+    wet_kg_m3: _Density | None = None
+    wet_log_std: _LogStd | None = None
+
+
+class _TruckTable(_Table):
+    schema: Annotated[Literal[1], Meta(description="1")]
+    id: Annotated[str, Meta(pattern=_TEXT, description="1 to 200 printable characters")]
+    bed: _BedTable
+    sensor: list[_SensorTable] = []
+    scale: Scale | None = None
+    waste: _WasteTable = msgspec.field(default_factory=_WasteTable)
+
+
+def _build(document: dict[str, Any], where: str, path: Path | None, directory: Path) -> Truck:
+    table = check(document, _TruckTable, where, TruckError)
+    sensors = tuple(_sensor(entry, f"{where}: sensor[{i}]") for i, entry in enumerate(table.sensor))
+    ids = [sensor.id for sensor in sensors]
+    for i, sensor_id in enumerate(ids):
+        if sensor_id in ids[:i]:
+            raise TruckError(f"{where}: sensor[{i}].id: found {sensor_id!r} a second time, expected unique ids")
+    names = [table.bed.reference] if isinstance(table.bed.reference, str) else table.bed.reference or []
+    reference = tuple(_reference(name, ids, directory, where) for name in names)
+    bed = Bed(table.bed.length_m, table.bed.width_m, table.bed.height_m, reference)
+    return Truck(table.id, bed, sensors, table.scale, _waste(table.waste, where), path, directory)
+
+
+def _sensor(table: _SensorTable, where: str) -> Sensor:
+    told = table.pose_std or _PoseStdTable()
+    return Sensor(
+        id=table.id,
+        pose=Pose.from_xyz_rpy_deg(table.pose.xyz_m, table.pose.rpy_deg),
+        model=table.model,
+        range_noise_m=_range_noise(table, where),
+        pose_std_xyz_m=told.xyz_m,
+        pose_std_rpy_rad=math.radians(told.rpy_deg),
+        pose_std_told=table.pose_std is not None,
+    )
+
+
+def _range_noise(table: _SensorTable, where: str) -> float:
+    """The truck file's own value, else the catalogue's, else the default."""
+    if table.range_noise_m is not None:
+        return table.range_noise_m
+    if table.model is None:
+        return DEFAULT_RANGE_NOISE_M
+    return float(_entry("sensors", table.model, f"{where}.model")["range_noise_m"])
+
+
+def _waste(table: _WasteTable, where: str) -> WasteProfile:
+    profile = _entry("waste", table.profile, f"{where}: waste.profile")
+    own = {key: value for key, value in msgspec.structs.asdict(table).items() if key != "profile" and value is not None}
+    numbers = {key: float(value) for key, value in (profile | own).items() if key != "source"}
+    waste = WasteProfile(table.profile, **numbers)
+    if waste.dry_kg_m3 >= waste.wet_kg_m3:
+        raise TruckError(
+            f"{where}: waste.dry_kg_m3: found {waste.dry_kg_m3:g}, expected less than wet_kg_m3 ({waste.wet_kg_m3:g})"
+        )
+    return waste
+
+
+def _reference(name: str, sensor_ids: list[str], directory: Path, where: str) -> tuple[str | None, Path]:
+    """A scan of the empty bed and the sensor that took it: "mast=empty.pcd", or "empty.pcd" where that is clear."""
+    prefix, equals, rest = name.partition("=")
+    if equals and prefix in sensor_ids and rest:
+        return prefix, directory / rest
+    if equals and re.match(_ID, prefix) and not (directory / name).exists():
+        known = ", ".join(sensor_ids) or "none"
+        raise TruckError(
+            f"{where}: bed.reference: found sensor {prefix!r}, expected one of the file's sensors: {known}"
+        )
+    if len(sensor_ids) > 1:
+        known = ", ".join(f"{sensor_id}={name}" for sensor_id in sensor_ids)
+        raise TruckError(f"{where}: bed.reference: found {name!r}, expected to be told the sensor: {known}")
+    return (sensor_ids[0] if sensor_ids else None), directory / name
+
+
+# --- what comes with the package --------------------------------------------------------------------------------------
+
+
+@cache
+def _catalogue(name: str) -> dict[str, dict[str, Any]]:
+    return read_toml(Path(__file__).parent / "data" / f"{name}.toml", TruckError)
+
+
+def _entry(catalogue: str, name: str, where: str) -> dict[str, Any]:
+    """An entry of volest/data/{catalogue}.toml; TruckError at `where` when there is none."""
+    entries = _catalogue(catalogue)
+    if name not in entries:
+        raise TruckError(f"{where}: found {name!r}, expected {nearest(name, entries)}")
+    return entries[name]
