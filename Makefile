@@ -60,6 +60,7 @@ package:
 	VOLEST_WERROR=1 $(BIN)/python scripts/check_package.py
 
 clean:
-	rm -rf .venv build dist cpp/build volest-demo volest.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find volest tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv build dist cpp/build volest-demo volest.egg-info
+	rm -rf .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -f volest/_core*.so

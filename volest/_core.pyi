@@ -36,6 +36,7 @@ class Integral:
     lever: NDArray[np.float64]
     hidden_depth: float
     hidden_distance: float
+    gap: float
     roughness: float
     surface_variance: float
 

@@ -1,4 +1,4 @@
-"""The empty bed: four inner walls, the plane of their tops, and the floor, from reference scans or nominal dimensions."""
+"""The empty bed: inner walls, the plane of their tops, and the floor, from reference scans or nominal dimensions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ FINEST_CELL_M = 0.05
 CELLS_ALONG_ROOT_AREA = 50
 LEVELS = 64
 LEAST_SKIN_CELLS = 0.8
-NOMINAL_STD_M, UNSEEN_STD_M, SEEN_STD_M = 0.012, 0.03, 0.003  # of a wall or floor: as told, unseen among seen, seen
+EDGE_M = 0.12  # how far below the wall tops their edges still return
+NOMINAL_STD_M, UNSEEN_STD_M, SEEN_STD_M = 0.006, 0.03, 0.003  # of a wall or floor: as told, unseen among seen, seen
 MOST_LEAN = 0.14  # tangent of the angle at which walls lean outwards at most
 USUAL_LEAN, LEAN_STD = 0.02, 0.03  # what is thought of a wall before it is seen
 OFFSET_STD_M, SLOPE_STD = 0.01, 0.004  # of a wall from its nominal place, and along it
@@ -73,6 +74,11 @@ class Layout:
         """Depth of a voxel."""
         return (self.highest_m - self.lowest_m) / LEVELS
 
+    def centres_m(self, cells: int) -> NDArray[np.float64]:
+        """Middles of so many cells, centred on the bed."""
+        centres: NDArray[np.float64] = (np.arange(cells, dtype=np.float64) + 0.5 - cells / 2) * self.cell_m
+        return centres
+
     @property
     def shape(self) -> tuple[int, int]:
         """Cells along x and along y."""
@@ -110,18 +116,18 @@ class BedModel:
         )
 
     @classmethod
-    def from_reference(
-        cls, layout: Layout, scans: Sequence[PlacedScan]
-    ) -> tuple[BedModel, Sequence[PlacedScan]]:
-        """The bed that scans of the empty truck show, and the scans as they lie in it; what they do not show is nominal."""
+    def from_reference(cls, layout: Layout, scans: Sequence[PlacedScan]) -> tuple[BedModel, Sequence[PlacedScan]]:
+        """The bed that scans of the empty truck show, and the scans as they lie in it; the rest is nominal."""
         for _ in range(2):
             scans = _levelled(cls._with_walls(layout, scans), scans)
         bed = cls._with_walls(layout, scans)
-        engine = bed._filled(scans)
-        bed = replace(bed, fixtures=_fixtures(bed, engine.occupied))
-        engine = bed._filled(scans)
+        occupied = bed._filled(scans).occupied
+        # What the edges of the wall tops return is no floor, though load may well lie there later.
+        floor_bed = replace(bed, fixtures=_fixtures(bed, occupied, bed.rim[0] - EDGE_M * layout.scale))
+        engine = floor_bed._filled(scans)
         engine.finish(prior_height=0.0, prior_reach=0.15 * layout.scale)
-        return replace(bed, floor=engine.height), scans
+        fixtures = _fixtures(bed, occupied, bed.rim[0] + 0.03 * layout.scale)
+        return replace(bed, floor=engine.height, fixtures=fixtures), scans
 
     @classmethod
     def _with_walls(cls, layout: Layout, scans: Sequence[PlacedScan]) -> BedModel:
@@ -132,7 +138,8 @@ class BedModel:
         together = not all(scan.rays for scan in scans)
         facing = [_facing(scans, nominal.walls[wall]) for wall in range(4)]
         fits = [_fit_wall(layout, wall, facing[wall], std_m, together) for wall in range(4)]
-        rim = _fit_rim(layout, np.array([nominal.walls[i] if fit is None else fit for i, fit in enumerate(fits)]), points)
+        likely = np.array([nominal.walls[i] if fit is None else fit for i, fit in enumerate(fits)])
+        rim = _fit_rim(layout, likely, points, std_m)
         walls = np.array([_wall_below_rim(layout, i, points) if fit is None else fit for i, fit in enumerate(fits)])
         relief = np.array([_relief(layout, walls, wall, facing[wall]) for wall in range(4)])
         return replace(
@@ -178,9 +185,9 @@ class BedModel:
 
 
 def _levelled(bed: BedModel, scans: Sequence[PlacedScan]) -> list[PlacedScan]:
-    """The scans moved so that the bed that they show stands level and centred, as far as the told pose leaves that open.
+    """The scans moved so that the bed that they show stands level and centred, as far as the told pose allows.
 
-    Wall tops tell height, roll and pitch; the walls tell yaw and, at the floor, where the nominal sides hold, the middle.
+    Wall tops tell height, roll and pitch; walls tell yaw and, at the floor, where nominal sides hold, the middle.
     """
     pose_m = max(scan.std_m for scan in scans)
 
@@ -204,12 +211,12 @@ def _levelled(bed: BedModel, scans: Sequence[PlacedScan]) -> list[PlacedScan]:
     return [replace(scan, pose=move @ scan.pose) for scan in scans]
 
 
-def _fixtures(bed: BedModel, occupied: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Voxels where the empty bed holds something above its wall tops, and those next to them; dust stands alone."""
+def _fixtures(bed: BedModel, occupied: NDArray[np.uint64], above_m: float) -> NDArray[np.uint64]:
+    """Voxels where the empty bed holds something above a height, and those next to them; dust stands alone."""
     layout = bed.layout
     bits = np.unpackbits(occupied.astype("<u8").view(np.uint8).reshape(*occupied.shape, 8), axis=2, bitorder="little")
     levels = layout.lowest_m + layout.level_m * np.arange(LEVELS)
-    bits[:, :, levels < bed.rim[0] + 0.03 * layout.scale] = 0
+    bits[:, :, levels < above_m] = 0
     company = _around(bits)
     grown = _around(bits * (company >= 4)) > 0
     packed = np.packbits(grown, axis=2, bitorder="little").view("<u8")[:, :, 0]
@@ -222,7 +229,7 @@ def _around(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for axis in range(3):
         padded = np.pad(total, [(1, 1) if a == axis else (0, 0) for a in range(3)])
         n = bits.shape[axis]
-        total = sum(padded.take(range(k, k + n), axis) for k in range(3))
+        total = padded.take(range(n), axis) + padded.take(range(1, n + 1), axis) + padded.take(range(2, n + 2), axis)
     return total
 
 
@@ -264,13 +271,13 @@ def _robust_fit(
     design: Points, values: Points, start: Points, prior: Points, prior_std: Points, noise: float
 ) -> NDArray[np.float64]:
     """Most probable coefficients with Tukey's biweight, from a start; a prior std of inf says nothing."""
-    solution = np.asarray(start, dtype=np.float64)
+    solution = np.array(start, dtype=np.float64)
     information = np.diag((noise / prior_std) ** 2)
     for _ in range(12):
         residual = values - design @ solution
         weight = np.clip(1.0 - (residual / (3.0 * noise)) ** 2, 0.0, None) ** 2
         weighted = design * weight[:, None]
-        solution = np.linalg.solve(weighted.T @ design + information, weighted.T @ values + information @ prior)
+        solution[:] = np.linalg.solve(weighted.T @ design + information, weighted.T @ values + information @ prior)
     return solution
 
 
@@ -282,9 +289,7 @@ def _near_wall(layout: Layout, wall: int, points: Points) -> tuple[Points, Point
     return outward[near] - side / 2, along[near], z[near]
 
 
-def _fit_wall(
-    layout: Layout, wall: int, points: Points, std_m: float, both_faces: bool
-) -> NDArray[np.float64] | None:
+def _fit_wall(layout: Layout, wall: int, points: Points, std_m: float, both_faces: bool) -> NDArray[np.float64] | None:
     """The plane of one wall: the densest sheet of points near the nominal one; None where no face was seen.
 
     With `both_faces` the points may show the outer face, too, from sensors behind the wall.
@@ -298,7 +303,7 @@ def _fit_wall(
     leans = np.arange(-0.01, MOST_LEAN, 0.01)
     histograms = [np.histogram(beyond - lean * z, bins=edges)[0] for lean in leans]
     scores = np.array([(counts[:-1] + counts[1:]) * likely for counts in histograms])
-    row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
+    row, column = divmod(int(np.argmax(scores)), scores.shape[1])
     if both_faces:
         thickness = int(0.1 * layout.scale / noise)
         inner = scores[:, max(column - thickness, 0) : column + 1]
@@ -310,11 +315,12 @@ def _fit_wall(
         return None
     design = np.column_stack([np.ones_like(z), along, z])
     prior_std = np.array([np.hypot(OFFSET_STD_M * layout.scale, std_m), np.hypot(SLOPE_STD, 0.3 * std_m), LEAN_STD])
-    return _outward_plane(layout, wall, _robust_fit(design, beyond, start, np.array([0, 0, USUAL_LEAN]), prior_std, noise))
+    fitted = _robust_fit(design, beyond, start, np.array([0, 0, USUAL_LEAN]), prior_std, noise)
+    return _outward_plane(layout, wall, fitted)
 
 
 def _wall_below_rim(layout: Layout, wall: int, points: Points) -> NDArray[np.float64]:
-    """A wall whose face no sensor saw: from the nominal floor's edge to the inner edge of its top, where that was seen."""
+    """A wall whose face no sensor saw: from the nominal floor's edge to the inner edge of its top, if seen."""
     beyond, _, z = _near_wall(layout, wall, points)
     over = (z - layout.height_m) / (0.04 * layout.scale)
     farthest = MOST_LEAN * layout.height_m + 0.02 * layout.scale
@@ -348,22 +354,17 @@ def _outward_plane(layout: Layout, wall: int, beyond: NDArray[np.float64]) -> ND
     return _plane(wall, beyond + np.array([side / 2, 0.0, 0.0]))
 
 
-def _fit_rim(layout: Layout, walls: NDArray[np.float64], points: Points) -> NDArray[np.float64]:
+def _fit_rim(layout: Layout, walls: NDArray[np.float64], points: Points, std_m: float) -> NDArray[np.float64]:
     """The plane of the wall tops from the returns just behind the inner faces."""
     distance = (points @ walls[:, :3].T - walls[:, 3]).min(axis=1)
-    near = (
-        (distance < -0.005 * layout.scale)
-        & (distance > -0.05 * layout.scale)
-        & (np.abs(points[:, 2] - layout.height_m) < 0.12 * layout.scale)
-    )
-    top = points[near]
-    start = np.array([layout.height_m, 0.0, 0.0])
-    if len(top) < 20:
-        return start
-    bin_m = 0.01 * layout.scale
-    counts, edges = np.histogram(top[:, 2] - layout.height_m, bins=np.arange(-0.12, 0.13, 0.01) * layout.scale)
-    mode = int(np.argmax(counts))
-    start[0] += edges[mode] + bin_m / 2
+    over = points[:, 2] - layout.height_m
+    near = (distance < -0.005 * layout.scale) & (distance > -0.05 * layout.scale) & (np.abs(over) < 0.12 * layout.scale)
+    top, over = points[near], over[near]
+    noise = 0.01 * layout.scale
+    edges = np.arange(-0.12, 0.13, 0.01) * layout.scale
+    middles = edges[:-1] + noise / 2
+    likely = np.histogram(over, bins=edges)[0] * np.exp(-0.5 * (middles / np.hypot(1.5 * noise, std_m)) ** 2)
+    start = np.array([middles[int(np.argmax(likely))] if len(top) else 0.0, 0.0, 0.0])
     design = np.column_stack([np.ones(len(top)), top[:, 0], top[:, 1]])
-    prior = np.array([layout.height_m, 0.0, 0.0])
-    return _robust_fit(design, top[:, 2], start, prior, np.array([0.05, 0.02, 0.02]), bin_m)
+    prior_std = np.array([np.hypot(0.8 * noise, std_m), *[np.hypot(0.003, 0.3 * std_m)] * 2])
+    return _robust_fit(design, over, start, np.zeros(3), prior_std, noise) + np.array([layout.height_m, 0.0, 0.0])

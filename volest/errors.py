@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "MissingExtraError", "SceneError", "ScanError", "TruckError", "WeightError"]
+__all__ = ["InputError", "MissingExtraError", "ScanError", "SceneError", "TruckError", "WeightError"]
 
 
 class InputError(ValueError):

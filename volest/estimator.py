@@ -19,8 +19,8 @@ from volest.pointcloud import RangeImage
 from volest.quantity import Quantity
 from volest.registration import FLIPS, Misfit, Placement, check_reference, place, prior_of
 from volest.result import Result, Status, Surface
-from volest.truck import Sensor, Truck
-from volest.uncertainty import budget
+from volest.truck import Scale, Sensor, Truck
+from volest.uncertainty import budget, excess_m3
 from volest.weight import GrossMass, gross_mass, net_mass
 
 __all__ = ["Estimator", "Scan"]
@@ -64,15 +64,16 @@ class Estimator:
         """
         started = time.perf_counter()
         frames = self._frames(scans)
-        gross = gross_mass(gross_kg, self.truck.scale) if self.truck.scale and isinstance(gross_kg, int | float) else gross_kg
+        gross = self._gross(gross_kg)
         with self._lock:
             result = self._measure(frames)
-        if isinstance(gross, GrossMass):
-            result = self._weigh(result, gross)
+        if gross is not None:
+            result = self._weigh(result, *gross)
         elif result.status != "rejected":
             result = _flagged(result, "weight_missing")
         elapsed_ms = 1e3 * (time.perf_counter() - started)
-        return replace(result, load_id=load_id, flags=tuple(sorted(set(result.flags))), timing_ms={"estimate": elapsed_ms})
+        flags = tuple(sorted(set(result.flags)))
+        return replace(result, load_id=load_id, flags=flags, timing_ms={"estimate": elapsed_ms})
 
     def _measure(self, frames: list[tuple[Sensor | None, NDArray[np.float32]]]) -> Result:
         """The method: find the bed in each scan, gather their points, complete the surface, integrate."""
@@ -102,7 +103,8 @@ class Estimator:
         """The result that the integrals tell, with its budget, flags and status."""
         parts = budget(integral, self.bed, placements, range_noise_m)
         std = float(np.linalg.norm(list(parts.values())))
-        volume = Quantity.normal(integral.volume, std, low=0.0)
+        expected = integral.volume - excess_m3(integral)
+        volume = Quantity.normal(expected, std, low=0.0)
         hidden, between, seen = (float(a) for a in integral.area[1:])
         seen_fraction = (seen + between) / (seen + between + hidden)
         fill = volume.value / integral.struck_capacity
@@ -112,8 +114,8 @@ class Estimator:
             "dust": stray_fraction > DUST_ABOVE,
             "sensor_moved": any(p.moved for p in placements),
             "overhang": any(p.found.beside > OVERHANG_ABOVE * p.found.inside for p in placements),
-            "empty": integral.volume < 2.0 * std,
-            "carry_back": 2.0 * std <= integral.volume and fill < CARRY_BACK_BELOW,
+            "empty": expected < 2.0 * std,
+            "carry_back": 2.0 * std <= expected and fill < CARRY_BACK_BELOW,
         }
         degraded = flags["occluded"] or flags["sensor_moved"] or stray_fraction > STORM_ABOVE
         moment = integral.moment / integral.volume if integral.volume > std else None
@@ -131,11 +133,18 @@ class Estimator:
             surface=self._surface(),
         )
 
-    def _weigh(self, result: Result, gross: GrossMass) -> Result:
-        """The result with what the scale adds; without a volume the net mass alone."""
-        if self.truck.scale is None:
+    def _gross(self, gross_kg: float | GrossMass | None) -> tuple[GrossMass, Scale] | None:
+        """The gross mass with the scale that read it."""
+        if gross_kg is None:
+            return None
+        scale = self.truck.scale
+        if scale is None:
             raise InputError(f"truck {self.truck.id}: found a weight but no [scale], expected its tare_kg")
-        net = net_mass(gross, self.truck.scale)
+        return (gross_kg if isinstance(gross_kg, GrossMass) else gross_mass(gross_kg, scale)), scale
+
+    def _weigh(self, result: Result, gross: GrossMass, scale: Scale) -> Result:
+        """The result with what the scale adds."""
+        net = net_mass(gross, scale)
         result = replace(result, flags=(*result.flags, *gross.flags), reasons=(*result.reasons, *gross.reasons))
         if result.volume_m3 is None:
             return result
@@ -161,8 +170,8 @@ class Estimator:
         nx, ny = layout.shape
         outside = engine.state == 0
         return Surface(
-            x_m=(np.arange(nx) + 0.5 - nx / 2) * layout.cell_m,
-            y_m=(np.arange(ny) + 0.5 - ny / 2) * layout.cell_m,
+            x_m=layout.centres_m(nx),
+            y_m=layout.centres_m(ny),
             load_m=np.where(outside, np.nan, engine.height),
             empty_m=np.where(outside, np.nan, self.bed.floor),
             bound_m=np.where(outside, np.nan, engine.bound),
@@ -180,7 +189,7 @@ class Estimator:
         elif len(known) == 1:
             entries = [(next(iter(known)), scans)]  # type: ignore[list-item]
         else:
-            raise InputError(f"scans: found one array, expected a mapping with the sensors {', '.join(map(str, known))}")
+            raise InputError(f"scans: found one array, expected a mapping from {', '.join(map(str, known))} to scans")
         if not 0 < len(entries) <= MOST_FRAMES:
             raise InputError(f"scans: found {len(entries)} frames, expected 1 to {MOST_FRAMES}")
         frames: list[tuple[Sensor | None, NDArray[np.float32]]] = []
@@ -218,12 +227,12 @@ def _bed(truck: Truck, sensors: Mapping[str | None, Sensor | None]) -> BedModel:
                 return bed, str(path), misfit
         return bed, "", None
 
-    bed, path, misfit = fit(np.eye(4))
+    bed, culprit, misfit = fit(np.eye(4))
     if misfit is None:
         return bed
     if any(fit(flip)[2] is None for flip in FLIPS):
         misfit = Misfit("upside_down", "the bed is found only with the sensor turned over")
-    raise ScanError(f"{path}: reference scan: {misfit.reason}", flag=misfit.flag)
+    raise ScanError(f"{culprit}: reference scan: {misfit.reason}", flag=misfit.flag)
 
 
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:

@@ -41,7 +41,8 @@ class RangeImage:
 
     def __post_init__(self) -> None:
         if self.range_mm.ndim != 2 or self.range_mm.dtype not in (np.uint16, np.uint32):
-            raise ScanError(f"range_mm: found {self.range_mm.dtype}{self.range_mm.shape}, expected (H, W) uint16 or uint32")
+            found = f"{self.range_mm.dtype}{self.range_mm.shape}"
+            raise ScanError(f"range_mm: found {found}, expected (H, W) uint16 or uint32")
         if self.directions.shape != (*self.range_mm.shape, 3):
             raise ScanError(f"directions: found shape {self.directions.shape}, expected {(*self.range_mm.shape, 3)}")
 

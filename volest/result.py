@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from volest._version import __version__
 from volest.quantity import Quantity
 
-__all__ = ["FLAGS", "Result", "SCHEMA", "Status", "Surface"]
+__all__ = ["FLAGS", "SCHEMA", "Result", "Status", "Surface"]
 
 SCHEMA = "volest/estimate/1"
 Status = Literal["ok", "degraded", "rejected"]

@@ -1,4 +1,4 @@
-"""What each source adds to the standard uncertainty of the volume."""
+"""How far the integral is off on average, and what each source adds to the standard uncertainty of the volume."""
 
 from __future__ import annotations
 
@@ -10,33 +10,55 @@ from volest._core import Integral
 from volest.bed import BedModel
 from volest.registration import Placement
 
-__all__ = ["budget"]
+__all__ = ["budget", "excess_m3"]
 
-HIDDEN, BETWEEN, SEEN = 1, 2, 3
-BEAM_BIAS = 0.25  # constant error of a beam, as part of the range noise; registration takes up the mean over all beams
+HIDDEN, BETWEEN, SEEN = 1, 2, 3  # cell states of the core
+
+# Learned from simulated loads by `python benchmarks/accuracy.py --learn`; see docs/method.md.
+EXCESS_PER_ROUGHNESS = np.array([0.0, 2.0, 0.65, 0.12])  # by cell state: m of excess for each m of roughness
+EXCESS_PER_DISTANCE = -0.09  # m of excess for each m from the nearest return; the bound cuts too deep there
+HIDDEN_STD_M = 0.135  # of the mean height of what is hidden
+HIDDEN_STD_PER_DISTANCE = 0.05  # more, for each m from the nearest return
+BETWEEN_STD_PER_ROUGHNESS = 0.9
+GAP_STD_PER_DISTANCE = 0.5
+SEEN_STD_PER_ROUGHNESS = 0.15
+BEAM_BIAS = 0.1  # what a beam's constant error leaves after registration, as part of the range noise
+
+
+def excess_m3(integral: Integral) -> float:
+    """By how much the integral is too great on average.
+
+    What is hidden lies lower than what is seen: rays stop at the upper and nearer side of every lump. The rougher the
+    load, the more.
+    """
+    rough = integral.roughness * float(EXCESS_PER_ROUGHNESS @ integral.area)
+    return max(0.0, rough + EXCESS_PER_DISTANCE * integral.hidden_distance)
 
 
 def budget(
     integral: Integral, bed: BedModel, placements: Sequence[Placement], range_noise_m: float
 ) -> dict[str, float]:
-    """Standard uncertainty of the volume by source [m3], as in the GUM (JCGM 100:2008, 5.1.2): they are independent.
+    """Standard uncertainty of the volume by source [m3]; they are independent (GUM, JCGM 100:2008, 5.1.2).
 
     hidden: what lies in shadow; pose: where each scan was taken from; reference: the empty bed; range: what the
     sensor's bias leaves after registration; surface: the scatter of the returns and what lies between them.
     """
-    area = integral.area
-    rough = integral.roughness
-    hidden = 0.3 * integral.hidden_distance + 0.5 * rough * area[HIDDEN]
+    area, rough, scale = integral.area, integral.roughness, bed.layout.scale
     depth = integral.volume / max(integral.footprint, 1e-9)
     sides = (bed.layout.width_m, bed.layout.width_m, bed.layout.length_m, bed.layout.length_m)
     walls = depth * float(np.linalg.norm(np.multiply(sides, bed.wall_std_m)))
-    between = 0.1 * rough * area[BETWEEN]
+    surface = [
+        np.sqrt(integral.surface_variance),
+        BETWEEN_STD_PER_ROUGHNESS * rough * area[BETWEEN],
+        GAP_STD_PER_DISTANCE * integral.gap,
+        SEEN_STD_PER_ROUGHNESS * rough * area[SEEN],
+    ]
     return {
-        "hidden": float(hidden),
+        "hidden": float(HIDDEN_STD_M * scale * area[HIDDEN] + HIDDEN_STD_PER_DISTANCE * integral.hidden_distance),
         "pose": _pose(integral, placements),
         "reference": float(np.hypot(bed.floor_std_m * integral.footprint, walls)),
         "range": BEAM_BIAS * range_noise_m * integral.footprint,
-        "surface": float(np.hypot(np.sqrt(integral.surface_variance), between)),
+        "surface": float(np.linalg.norm(surface)),
     }
 
 

@@ -18,7 +18,8 @@ using Masks = py::array_t<std::uint64_t, py::array::c_style | py::array::forceca
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 void expect_shape(const py::array &a, std::initializer_list<py::ssize_t> shape, const char *name) {
-  if (a.ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), a.shape())) return;
+  if (a.ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), a.shape()))
+    return;
   throw py::value_error(std::string(name) + ": wrong shape");
 }
 
@@ -58,7 +59,8 @@ Doubles matrix_of(const Pose &pose) {
 class BoundEngine {
  public:
   BoundEngine(const EngineSpec &spec, Bed bed, const Floats &floor, const Masks &fixtures) {
-    if (spec.nz < 1 || spec.nz > 64 || spec.grid.nx < 1 || spec.grid.ny < 1 || spec.grid.nx > 4096 || spec.grid.ny > 4096)
+    if (spec.nz < 1 || spec.nz > 64 || spec.grid.nx < 1 || spec.grid.ny < 1 || spec.grid.nx > 4096 ||
+        spec.grid.ny > 4096)
       throw py::value_error("spec: expected 1 to 64 levels and 1 to 4096 cells along each axis");
     expect_shape(floor, {spec.grid.ny, spec.grid.nx}, "floor");
     expect_shape(fixtures, {spec.grid.ny, spec.grid.nx}, "fixtures");
@@ -91,8 +93,8 @@ class BoundEngine {
 };
 
 BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, double z0, double dz, int nz,
-                        double scale, const Doubles &walls, const Doubles &rim, const Doubles &wall_std, const Doubles &skin, const Doubles &liner,
-                        const Floats &floor, const Masks &fixtures) {
+                        double scale, const Doubles &walls, const Doubles &rim, const Doubles &wall_std,
+                        const Doubles &skin, const Doubles &liner, const Floats &floor, const Masks &fixtures) {
   expect_shape(walls, {kWalls, 4}, "walls");
   expect_shape(wall_std, {kWalls}, "wall_std");
   expect_shape(skin, {kWalls}, "skin");
@@ -113,7 +115,8 @@ BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, doubl
   return BoundEngine(spec, bed, floor, fixtures);
 }
 
-Registration find_bed(BoundEngine &engine, const py::array &points, const Doubles &prior, const Doubles &std, bool rays, double reach) {
+Registration find_bed(BoundEngine &engine, const py::array &points, const Doubles &prior, const Doubles &std,
+                      bool rays, double reach) {
   expect_shape(std, {6}, "std");
   RegistrationPrior wide{};
   for (int i = 0; i < 3; ++i) {
@@ -138,7 +141,8 @@ PassCounts add(BoundEngine &engine, const py::array &points, const Doubles &pose
 void bind_engine(py::module_ &m) {
   py::class_<Registration>(m, "Registration")
       .def_property_readonly("pose", [](const Registration &r) { return matrix_of(r.pose); })
-      .def_property_readonly("correction", [](const Registration &r) { return py::array_t<double>(6, r.correction); })
+      .def_property_readonly("correction",
+                             [](const Registration &r) { return py::array_t<double>(6, r.correction); })
       .def_property_readonly("covariance",
                              [](const Registration &r) { return py::array_t<double>({6, 6}, r.covariance); })
       .def_readonly("score", &Registration::score)
@@ -169,21 +173,25 @@ void bind_engine(py::module_ &m) {
       .def_property_readonly("lever", [](const Integral &v) { return py::array_t<double>(6, v.lever); })
       .def_readonly("hidden_depth", &Integral::hidden_depth)
       .def_readonly("hidden_distance", &Integral::hidden_distance)
+      .def_readonly("gap", &Integral::gap)
       .def_readonly("roughness", &Integral::roughness)
       .def_readonly("surface_variance", &Integral::surface_variance);
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
-           py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"), py::arg("rim"),
-           py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("floor"), py::arg("fixtures"))
-      .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"), py::arg("reach"))
+           py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
+           py::arg("rim"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("floor"),
+           py::arg("fixtures"))
+      .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
+           py::arg("reach"))
       .def("clear", [](BoundEngine &e) { e->clear(); })
       .def("add", &add, py::arg("points"), py::arg("pose"), py::arg("rays"))
-      .def("finish",
-           [](BoundEngine &e, double prior_height, double prior_reach) {
-             const py::gil_scoped_release release;
-             return e->finish({prior_height, prior_reach});
-           },
-           py::arg("prior_height") = 0.0, py::arg("prior_reach") = 0.0)
+      .def(
+          "finish",
+          [](BoundEngine &e, double prior_height, double prior_reach) {
+            const py::gil_scoped_release release;
+            return e->finish({prior_height, prior_reach});
+          },
+          py::arg("prior_height") = 0.0, py::arg("prior_reach") = 0.0)
       .def("integral", [](BoundEngine &e) { return e->integral(); })
       .def_property_readonly("occupied", [](const BoundEngine &e) { return e.copy(e.voxels().mask); })
       .def_property_readonly("height", [](const BoundEngine &e) { return e.copy(e.map().height); })

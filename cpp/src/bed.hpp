@@ -13,10 +13,11 @@ struct Bed {
   Plane walls[kWalls];  // normals point into the bed
   double rim[3];        // height of the wall tops: rim[0] + rim[1] x + rim[2] y
   double wall_std[kWalls];  // m; how well each wall's place is known
-  double skin[kWalls];  // m; returns this near to a wall belong to the wall, its ribs included
-  double liner[kWalls]; // m; thickness that ribs and bulges have on average over a wall
-  const float *floor;   // grid.size() heights of the empty bed between the walls, m
-  const std::uint64_t *fixtures;  // grid.size() masks of the levels where something stands in the empty bed's air
+  double skin[kWalls];      // m; returns this near to a wall belong to the wall, its ribs included
+  double liner[kWalls];     // m; thickness that ribs and bulges have on average over a wall
+  const float *floor;       // grid.size() heights of the empty bed between the walls, m
+  const std::uint64_t
+      *fixtures;  // grid.size() masks of the levels where something stands in the empty bed's air
 
   double rim_height(double x, double y) const { return rim[0] + rim[1] * x + rim[2] * y; }
 
@@ -42,7 +43,8 @@ struct Bed {
     return least;
   }
 
-  // Height of the walls with their liners over (x, y), at most that of their tops; -1e9 where only the floor lies below.
+  // Height of the walls with their liners over (x, y), at most that of their tops; -1e9 where only the floor
+  // lies below.
   double wall_height(double x, double y) const {
     constexpr double upright = 1e-4;
     double height = -1e9;

@@ -58,8 +58,8 @@ double add_border(Integral &out, const Bed &bed, const HeightMap &map, int ix, i
       const double x = g.centre_x(ix) + dx, y = g.centre_y(iy) + dy;
       if (bed.inside_opening(x, y) < 0.0) continue;
       const double wall = bed.wall_height(x, y), floor = bed.floor[i];
-      add(out, {x, y, part * part, map.height[i] + gx * dx + gy * dy, std::fmax(floor, wall), bed.rim_height(x, y),
-                wall > floor});
+      add(out, {x, y, part * part, map.height[i] + gx * dx + gy * dy, std::fmax(floor, wall),
+                bed.rim_height(x, y), wall > floor});
     }
   return out.footprint - before;
 }
@@ -91,6 +91,7 @@ Integral integrate(const Bed &bed, const HeightMap &map) noexcept {
         out.hidden_depth += area * std::fmax(0.0, std::fmax(top, map.height[i]) - bed.floor[i]);
         out.hidden_distance += area * map.distance[i];
       }
+      if (map.state[i] == kBetween) out.gap += area * std::fmax(0.0, map.distance[i] - 2.0 * g.cell);
       if (map.state[i] == kSeen) {
         const double within = map.spread[i] * map.spread[i] + (gx * gx + gy * gy) * g.cell * g.cell / 12.0;
         rough += within;

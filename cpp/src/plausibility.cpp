@@ -3,9 +3,9 @@
 namespace volest {
 namespace {
 
-constexpr double kWallDepth = 0.06;              // m; how deep inside a wall a ray must pass to count as impossible
+constexpr double kWallDepth = 0.06;  // m; how deep inside a wall a ray must pass to count as impossible
 constexpr double kBesideFrom = 0.08, kBesideTo = 0.4;  // m outside the inner walls; nearer are the wall tops
-constexpr double kHighest = 1.0;                 // m above the wall tops; higher is no load
+constexpr double kHighest = 1.0;                       // m above the wall tops; higher is no load
 
 // Whether the ray to p crosses a wall, well below its top, that the sensor stands in front of.
 bool passes_through_wall(const Bed &bed, Vec3 sensor, Vec3 p) {
@@ -14,7 +14,8 @@ bool passes_through_wall(const Bed &bed, Vec3 sensor, Vec3 p) {
     const double before = bed.walls[w].distance(sensor), behind = bed.walls[w].distance(p);
     if (!(before > 0.0) || behind > -depth - 2.0 * bed.wall_std[w]) continue;
     const double t = before / (before - behind);
-    const Vec3 at{sensor.x + t * (p.x - sensor.x), sensor.y + t * (p.y - sensor.y), sensor.z + t * (p.z - sensor.z)};
+    const Vec3 at{sensor.x + t * (p.x - sensor.x), sensor.y + t * (p.y - sensor.y),
+                  sensor.z + t * (p.z - sensor.z)};
     const int across = w < kLeft ? kLeft : kFront;
     const double over = at.z - bed.rim_height(at.x, at.y);
     if (over < -depth && over > depth - bed.rim[0] && bed.walls[across].distance(at) > depth &&

@@ -62,7 +62,8 @@ PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool 
     }
     const auto part = static_cast<std::uint64_t>((level - k) * Voxels::kSteps);
     voxels.mask[cell] |= std::uint64_t{1} << k;
-    voxels.column[static_cast<std::ptrdiff_t>(cell) * voxels.nz + k] += (std::uint64_t{1} << Voxels::kCountShift) + part;
+    voxels.column[static_cast<std::ptrdiff_t>(cell) * voxels.nz + k] +=
+        (std::uint64_t{1} << Voxels::kCountShift) + part;
     ++counts.load;
   }
   return counts;

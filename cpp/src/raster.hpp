@@ -1,14 +1,16 @@
-// One pass over the points: each falls into a voxel over the bed, and its ray lowers the bound of what it crossed.
+// One pass over the points: each falls into a voxel over the bed, and its ray lowers the bound of what it
+// crossed.
 #pragma once
 
 #include "bed.hpp"
 
 namespace volest {
 
-// Columns of voxels over the bed's grid. A voxel packs its count of points (upper 24 bits) with the sum of their
-// heights above its floor in 1/65536 of its depth: sums of integers do not depend on the order of the points.
+// Columns of voxels over the bed's grid. A voxel packs its count of points (upper 24 bits) with the sum of
+// their heights above its floor in 1/65536 of its depth: sums of integers do not depend on the order of the
+// points.
 struct Voxels {
-  double z0, dz;  // height of the lowest voxel's floor and depth of a voxel, m
+  double z0, dz;          // height of the lowest voxel's floor and depth of a voxel, m
   int nz;                 // at most 64
   std::uint64_t *column;  // [grid.size()][nz]
   std::uint64_t *mask;    // [grid.size()]; bit k: level k holds points
@@ -35,8 +37,8 @@ struct PassCounts {
 // The most points that one voxel may hold before its sum could overflow.
 constexpr std::int64_t kVoxelCapacity = (std::int64_t{1} << 24) - 1;
 
-// Adds the points of one scan, seen from pose.t when `rays` is set, to the voxels and to the bound [grid.size()]:
-// the height above which each cell was seen to hold nothing.
+// Adds the points of one scan, seen from pose.t when `rays` is set, to the voxels and to the bound
+// [grid.size()]: the height above which each cell was seen to hold nothing.
 PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool rays, Voxels &voxels,
                      float *bound) noexcept;
 

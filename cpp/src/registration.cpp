@@ -3,21 +3,21 @@
 namespace volest {
 namespace {
 
-constexpr int kClasses = 2 * kWalls;      // each wall's face, then each wall's top
-constexpr int kSums = 21 + 6 + 2;         // upper triangle of J'J, J'r, sum of weights, sum of squares
-constexpr double kFixed = 1 << 30;        // sums are integers in units of 2^-30
-constexpr double kEdge = 0.03;            // m; faces end this far below the wall tops
-constexpr double kRimWidth = 0.07;        // m; how far tops are looked for behind the inner face
-constexpr double kRimReach = 0.15;        // m; the farthest a top may be above or below its place
-constexpr double kCorner = 0.1;           // m; nearer to a corner two walls claim a point
-constexpr double kNoise = 0.015;          // m; distance of a good point from the model: noise, bulges, ribs
-constexpr double kFinest = 0.03;          // m; half-width of the kernel at the end
-constexpr double kCautious = 0.04;        // m; its half-width at the start when the told pose is believed
-constexpr double kGate = 0.15;            // m; points this near to a wall should be on it
-constexpr double kMostPerClass = 60.0;    // points of one wall err together: no more count as independent
-constexpr int kAnneal = 8, kRefine = 6;   // iterations with a shrinking and with the finest kernel
+constexpr int kClasses = 2 * kWalls;     // each wall's face, then each wall's top
+constexpr int kSums = 21 + 6 + 2;        // upper triangle of J'J, J'r, sum of weights, sum of squares
+constexpr double kFixed = 1 << 30;       // sums are integers in units of 2^-30
+constexpr double kEdge = 0.03;           // m; faces end this far below the wall tops
+constexpr double kRimWidth = 0.07;       // m; how far tops are looked for behind the inner face
+constexpr double kRimReach = 0.15;       // m; the farthest a top may be above or below its place
+constexpr double kCorner = 0.1;          // m; nearer to a corner two walls claim a point
+constexpr double kNoise = 0.015;         // m; distance of a good point from the model: noise, bulges, ribs
+constexpr double kFinest = 0.03;         // m; half-width of the kernel at the end
+constexpr double kCautious = 0.04;       // m; its half-width at the start when the told pose is believed
+constexpr double kGate = 0.15;           // m; points this near to a wall should be on it
+constexpr double kMostPerClass = 60.0;   // points of one wall err together: no more count as independent
+constexpr int kAnneal = 8, kRefine = 6;  // iterations with a shrinking and with the finest kernel
 static_assert(kAnneal == 8, "the kernel shrinks by three square roots");
-constexpr int kBins = 16;                 // stretches of a wall that are asked for evidence
+constexpr int kBins = 16;  // stretches of a wall that are asked for evidence
 
 struct Sums {
   std::int64_t v[kClasses][kSums];
@@ -294,13 +294,15 @@ Solution solve(const Problem &problem, double reach) {
 Registration register_scan(const Bed &bed, const Cloud &cloud, const Pose &prior, const RegistrationPrior &std,
                            bool rays, double reach_m, Vec3 *scratch) noexcept {
   const double cautious = kCautious * bed.scale, reach = std::fmax(reach_m, cautious);
-  Problem problem{bed, scratch, gather(bed, cloud, prior, std::fmax(reach, kGate * bed.scale), scratch), prior.t, {}, {}};
+  Problem problem{bed,     scratch, gather(bed, cloud, prior, std::fmax(reach, kGate * bed.scale), scratch),
+                  prior.t, {},      {}};
   for (int w = 0; w < kWalls; ++w) problem.facing[w] = !rays || bed.walls[w].distance(prior.t) > 0.0;
   for (int i = 0; i < 3; ++i) {
     problem.information[i] = 1.0 / (std.std_translation[i] * std.std_translation[i]);
     problem.information[3 + i] = 1.0 / (std.std_rotation[i] * std.std_rotation[i]);
   }
-  // A wide kernel finds what is far off, but may settle on a tarp roll beside a wall top; a narrow one the reverse.
+  // A wide kernel finds what is far off, but may settle on a tarp roll beside a wall top; a narrow one the
+  // reverse.
   Solution best = solve(problem, cautious);
   if (reach > 1.5 * cautious) {
     const Solution wide = solve(problem, reach);

@@ -11,14 +11,14 @@ struct RegistrationPrior {
 };
 
 struct Registration {
-  Pose pose;               // T_bed_sensor as found
-  double correction[6];    // what was added to the prior: translation of the sensor [m], rotation [rad]
-  double covariance[36];   // of `correction`, row-major
-  double evidence;         // 0 to 1: part of the bed's outline where wall or wall top was found
-  double score;            // the greater, the more probable; to compare solutions of the same scan
-  double residual;         // root mean square distance of the inliers from the bed, m
-  std::int64_t inliers;    // points on wall or wall top
-  std::int64_t candidates; // points near wall or wall top
+  Pose pose;                // T_bed_sensor as found
+  double correction[6];     // what was added to the prior: translation of the sensor [m], rotation [rad]
+  double covariance[36];    // of `correction`, row-major
+  double evidence;          // 0 to 1: part of the bed's outline where wall or wall top was found
+  double score;             // the greater, the more probable; to compare solutions of the same scan
+  double residual;          // root mean square distance of the inliers from the bed, m
+  std::int64_t inliers;     // points on wall or wall top
+  std::int64_t candidates;  // points near wall or wall top
   Plausibility plausibility;
 };
 
@@ -28,7 +28,8 @@ constexpr std::int64_t kRegistrationCapacity = 1 << 15;
 
 // Maximum a posteriori pose by annealed, robust Gauss-Newton on point-to-plane distances. `reach_m` is the
 // farthest a wall may be from where the prior has it. Sums are integers: the order of the points is of no
-// account. With `rays` the points are seen from prior.t, and walls that it stands behind are left out. `scratch` holds kRegistrationCapacity points.
+// account. With `rays` the points are seen from prior.t, and walls that it stands behind are left out.
+// `scratch` holds kRegistrationCapacity points.
 Registration register_scan(const Bed &bed, const Cloud &cloud, const Pose &prior, const RegistrationPrior &std,
                            bool rays, double reach_m, Vec3 *scratch) noexcept;
 

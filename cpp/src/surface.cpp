@@ -6,7 +6,8 @@ namespace {
 constexpr int kWindow = 2;         // cells to each side that are asked for support
 constexpr int kNear = 2;           // voxels up and down that count as the same height
 constexpr double kSupport = 0.5;   // part of the neighbours with returns that must be at the same height
-constexpr double kThin = 0.12;     // part of the usual number of returns below which a cell holds only mixed returns
+constexpr double kPerched = 0.3;   // m above the load further in: more than load at the edge can stand
+constexpr double kThick = 0.3;     // m; a layer of this depth shows nothing of the floor below
 constexpr int kRelaxations = 120;  // sweeps of the membrane
 constexpr double kOverrelax = 1.85;
 
@@ -31,7 +32,8 @@ std::uint64_t levels(int low, int high) {
   return (~std::uint64_t{0} >> (63 - high)) & (~std::uint64_t{0} << low);
 }
 
-// Part of the neighbouring columns with points that have some at the run's height; 1 when there are no neighbours.
+// Part of the neighbouring columns with points that have some at the run's height; 1 when there are no
+// neighbours.
 double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run) {
   const std::uint64_t wanted = levels(run.low - kNear, run.high + kNear);
   int with = 0, near = 0;
@@ -45,8 +47,25 @@ double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run
   return with == 0 ? 1.0 : static_cast<double>(near) / with;
 }
 
+// Whether the seen cell lies at the edge, above the wall tops and high above what lies further in: a tarp roll,
+// a hoop.
+bool is_perched(const Bed &bed, const HeightMap &map, int ix, int iy) {
+  const Grid &g = bed.grid;
+  const double x = g.centre_x(ix), y = g.centre_y(iy), top = bed.rim_height(x, y),
+               h = map.height[iy * g.nx + ix];
+  if (h < top - 0.02 * bed.scale) return false;
+  const double within = 0.2 * bed.scale, further = 0.3 * bed.scale;
+  for (const Plane &w : bed.walls) {
+    if (w.distance({x, y, top}) > within) continue;
+    const int in = g.index(x + further * w.n.x, y + further * w.n.y);
+    if (in >= 0 && map.state[in] == kSeen && h - map.height[in] > kPerched * bed.scale) return true;
+  }
+  return false;
+}
+
 // Mean height and spread of the points of a run.
-void measure(const Voxels &v, const std::uint64_t *column, Run run, float &height, float &spread, std::uint32_t &count) {
+void measure(const Voxels &v, const std::uint64_t *column, Run run, float &height, float &spread,
+             std::uint32_t &count) {
   double sum = 0.0, n = 0.0;
   for (int k = run.low; k <= run.high; ++k) {
     sum += v.height_sum(column[k], k);
@@ -65,15 +84,23 @@ void measure(const Voxels &v, const std::uint64_t *column, Run run, float &heigh
   count = static_cast<std::uint32_t>(n);
 }
 
+// The height over cell i that its neighbour j suggests: a thin layer follows the floor, a thick one hides it.
+double suggested_height(const Bed &bed, const HeightMap &map, int i, int j) {
+  const double depth = map.height[j] - bed.floor[j];
+  const double thin = clamp(1.0 - depth / (kThick * bed.scale), 0.0, 1.0);
+  return map.height[j] + thin * (bed.floor[i] - bed.floor[j]);
+}
+
 // Chamfer distance to the nearest cell with returns, in cells, carrying that cell's height along.
-void spread_nearest(const Grid &g, HeightMap &map) {
+void spread_nearest(const Bed &bed, HeightMap &map) {
+  const Grid &g = bed.grid;
   const float far = 1e6f;
   for (int i = 0; i < g.size(); ++i) map.distance[i] = map.state[i] == kSeen ? 0.0f : far;
   const float diagonal = 1.41421356f;
   const auto relax = [&](int i, int j, float step) {
     if (map.distance[j] + step < map.distance[i]) {
       map.distance[i] = map.distance[j] + step;
-      map.height[i] = map.height[j];
+      map.height[i] = static_cast<float>(suggested_height(bed, map, i, j));
     }
   };
   for (int pass = 0; pass < 2; ++pass) {
@@ -106,7 +133,7 @@ void relax_membrane(const Bed &bed, SurfacePrior prior, HeightMap &map) {
           int n = 0;
           const auto take = [&](int j) {
             if (map.state[j] == kOutside) return;
-            sum += map.height[j];
+            sum += suggested_height(bed, map, i, j);
             ++n;
           };
           if (ix > 0) take(i - 1);
@@ -187,13 +214,22 @@ SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &ma
       }
       counts.rejected += total - map.count[i];
     }
+  for (int iy = 0; iy < g.ny; ++iy)
+    for (int ix = 0; ix < g.nx; ++ix) {
+      const int i = iy * g.nx + ix;
+      if (map.state[i] != kSeen || !is_perched(bed, map, ix, iy)) continue;
+      counts.used -= map.count[i];
+      counts.rejected += map.count[i];
+      map.count[i] = 0;
+      map.state[i] = kHidden;
+    }
   return counts;
 }
 
 void complete_surface(const Bed &bed, const Vec3 *sensors, int sensor_count, double ceiling, SurfacePrior prior,
                       HeightMap &map) noexcept {
   const Grid &g = bed.grid;
-  spread_nearest(g, map);
+  spread_nearest(bed, map);
   for (int i = 0; i < g.size(); ++i)
     if (map.state[i] == kHidden) {
       const float capped = std::fmin(map.height[i], map.bound[i]);

@@ -1,4 +1,5 @@
-// From voxel columns to the load's surface: what is a surface and what is dust, where it lies, what lies hidden.
+// From voxel columns to the load's surface: what is a surface and what is dust, where it lies, what lies
+// hidden.
 #pragma once
 
 #include "raster.hpp"
@@ -6,19 +7,19 @@
 namespace volest {
 
 enum CellState : std::uint8_t {
-  kOutside = 0,   // not over the bed
-  kHidden = 1,    // in shadow from every sensor, or too far from any return
-  kBetween = 2,   // no return of its own, but in sight and among returns
-  kSeen = 3,      // with returns of its own
+  kOutside = 0,  // not over the bed
+  kHidden = 1,   // in shadow from every sensor, or too far from any return
+  kBetween = 2,  // no return of its own, but in sight and among returns
+  kSeen = 3,     // with returns of its own
 };
 
 struct HeightMap {
-  float *height;        // [grid.size()] m; surface of what lies in the bed
-  float *spread;        // standard deviation of the returns in the cell, m; 0 where none
-  std::uint32_t *count; // returns that make the surface
-  float *bound;         // height above which the cell was seen to be free
-  float *distance;      // to the nearest cell with returns, m
-  std::uint8_t *state;  // CellState
+  float *height;         // [grid.size()] m; surface of what lies in the bed
+  float *spread;         // standard deviation of the returns in the cell, m; 0 where none
+  std::uint32_t *count;  // returns that make the surface
+  float *bound;          // height above which the cell was seen to be free
+  float *distance;       // to the nearest cell with returns, m
+  std::uint8_t *state;   // CellState
 };
 
 struct SurfaceCounts {
@@ -29,7 +30,8 @@ struct SurfaceCounts {
 // Picks in each column the run of voxels that is the surface: the highest that its neighbours support.
 SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &map) noexcept;
 
-// What is known of the surface where nothing was seen: it tends to `height` at `reach` from what was; reach 0: nothing.
+// What is known of the surface where nothing was seen: it tends to `height` at `reach` from what was; reach 0:
+// nothing.
 struct SurfacePrior {
   double height, reach;  // m
 };
