@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
 TRIAL = """
 import json, subprocess, sys, volest
 from importlib.resources import files
@@ -39,7 +40,7 @@ def build(folder: Path) -> tuple[Path, Path]:
     backend = "import setuptools.build_meta as b, sys; b.build_sdist(sys.argv[1])"
     run(sys.executable, "-c", backend, folder, stdout=subprocess.DEVNULL)
     (sdist,) = folder.glob("*.tar.gz")
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", folder, sdist)
+    run(*PIP, "wheel", "-q", "--no-deps", "--wheel-dir", folder, sdist)
     (wheel,) = folder.glob("*.whl")
     return sdist, wheel
 
@@ -72,7 +73,7 @@ def try_wheel(wheel: Path, folder: Path) -> None:
     """`pip install volest` without extras: it finds its data sets and estimates each of them."""
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", wheel)
+    run(*PIP, "--python", python, "install", "-q", wheel)
     run(python, "-c", TRIAL, cwd=folder)
     run(folder / "bin" / "volest", "--help", cwd=folder, stdout=subprocess.DEVNULL)
 

@@ -367,4 +367,6 @@ def _fit_rim(layout: Layout, walls: NDArray[np.float64], points: Points, std_m: 
     start = np.array([middles[int(np.argmax(likely))] if len(top) else 0.0, 0.0, 0.0])
     design = np.column_stack([np.ones(len(top)), top[:, 0], top[:, 1]])
     prior_std = np.array([np.hypot(0.8 * noise, std_m), *[np.hypot(0.003, 0.3 * std_m)] * 2])
-    return _robust_fit(design, over, start, np.zeros(3), prior_std, noise) + np.array([layout.height_m, 0.0, 0.0])
+    rim = _robust_fit(design, over, start, np.zeros(3), prior_std, noise)
+    rim[0] += layout.height_m
+    return rim

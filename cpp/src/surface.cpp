@@ -32,8 +32,8 @@ std::uint64_t levels(int low, int high) {
   return (~std::uint64_t{0} >> (63 - high)) & (~std::uint64_t{0} << low);
 }
 
-// Part of the neighbouring columns with points that have some at the run's height; 1 when there are no
-// neighbours.
+// Part of the neighbouring columns with points that have some at the run's height; 0 when there are none: sensors
+// draw lines, dust stands alone.
 double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run) {
   const std::uint64_t wanted = levels(run.low - kNear, run.high + kNear);
   int with = 0, near = 0;
@@ -44,7 +44,7 @@ double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run
       with += column != 0;
       near += (column & wanted) != 0;
     }
-  return with == 0 ? 1.0 : static_cast<double>(near) / with;
+  return with == 0 ? 0.0 : static_cast<double>(near) / with;
 }
 
 // Whether the seen cell lies at the edge, above the wall tops and high above what lies further in: a tarp roll,
