@@ -326,8 +326,9 @@ def test_closed_pipe_ends_quietly_by_its_signal() -> None:
 
 def test_interrupt_ends_quietly_by_its_signal() -> None:
     script = """
-import sys, time, volest.load
+import signal, sys, time, volest.load
 from volest.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it ignored
 def wait(*_, **__):
     print("ready", flush=True)
     time.sleep(60)

@@ -157,5 +157,7 @@ def test_error_over_all_sound_loads_is_small() -> None:
         errors.append((result["volume_m3"]["value"] - truth["volume_m3"]) / truth["struck_capacity_m3"])
         covered.append(covers(result["volume_m3"], truth["volume_m3"]))
     rms = float(np.sqrt(np.mean(np.square(errors))))
-    print(f"\n{len(errors)} loads: RMS {100 * rms:.2f} %, worst {100 * np.abs(errors).max():.2f} %, {sum(covered)} covered")
+    print(
+        f"\n{len(errors)} loads: RMS {100 * rms:.2f} %, worst {100 * np.abs(errors).max():.2f} %, {sum(covered)} covered"
+    )
     assert rms < MOST_RMS

@@ -9,8 +9,6 @@ import pytest
 
 import volest
 
-SECONDS = 0.2
-
 
 def test_every_export_is_there() -> None:
     for name in volest.__all__:
@@ -29,14 +27,6 @@ def test_unknown_name_is_an_attribute_error() -> None:
         _ = volest.Trucks
     with pytest.raises(ImportError):
         from volest import Trucks  # noqa: F401
-
-
-def test_import_takes_less_than_a_fifth_of_a_second() -> None:
-    script = "import time; t = time.perf_counter(); import volest; print(time.perf_counter() - t)"
-    runs = [
-        subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60) for _ in range(3)
-    ]
-    assert min(float(run.stdout) for run in runs) < SECONDS
 
 
 def test_names_for_a_caller_with_arrays_need_numpy_alone() -> None:

@@ -120,6 +120,8 @@ class BedModel:
         """The bed that scans of the empty truck show, and the scans as they lie in it; the rest is nominal."""
         for _ in range(2):
             scans = _levelled(cls._with_walls(layout, scans), scans)
+            if len(scans) > 1:
+                scans = cls._with_walls(layout, scans)._aligned(scans)
         bed = cls._with_walls(layout, scans)
         occupied = bed._filled(scans).occupied
         # What the edges of the wall tops return is no floor, though load may well lie there later.
@@ -152,6 +154,15 @@ class BedModel:
             floor_std_m=SEEN_STD_M * layout.scale,
             wall_std_m=np.array([UNSEEN_STD_M if fit is None else SEEN_STD_M for fit in fits]) * layout.scale,
         )
+
+    def _aligned(self, scans: Sequence[PlacedScan]) -> list[PlacedScan]:
+        """Each scan on this bed: sensors err apart from each other, and the bed that they show together is smeared."""
+        engine, moved = self.engine(), []
+        for scan in scans:
+            std = np.array([scan.std_m] * 3 + [0.3 * scan.std_m] * 3)
+            found = engine.find_bed(scan.xyz, scan.pose, std, scan.rays, min(3.0 * scan.std_m, self.layout.margin_m))
+            moved.append(replace(scan, pose=found.pose))
+        return moved
 
     def _filled(self, scans: Sequence[PlacedScan]) -> Engine:
         """An engine over this bed that holds the points of the scans."""

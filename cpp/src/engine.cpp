@@ -47,6 +47,7 @@ Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory) noexcept : 
   voxels_.dz = spec.dz;
   voxels_.nz = spec.nz;
   lay_out(arena, spec, voxels_, map_, scratch_);
+  std::memset(memory, 0, arena.used);
   clear();
 }
 
@@ -56,6 +57,7 @@ void Engine::clear() noexcept {
   std::memset(voxels_.mask, 0, cells * sizeof *voxels_.mask);
   const float free_above = static_cast<float>(spec_.z0 + spec_.nz * spec_.dz);
   for (std::size_t i = 0; i < cells; ++i) map_.bound[i] = free_above;
+  std::memset(map_.state, kOutside, cells);  // until it is finished it holds nothing
   sensor_count_ = 0;
 }
 

@@ -45,6 +45,19 @@ void add(Integral &out, const Place &p) {
   out.footprint += p.area;
 }
 
+// The share of a square place that lies in the opening, as if the wall ran along its edge; moves (x, y) to the
+// middle of that share.
+double clip_to_opening(const Bed &bed, double edge, double &x, double &y) {
+  const Vec3 p{x, y, bed.rim_height(x, y)};
+  const Plane *nearest = bed.walls;
+  for (const Plane &w : bed.walls)
+    if (w.distance(p) < nearest->distance(p)) nearest = &w;
+  const double share = clamp(nearest->distance(p) / edge + 0.5, 0.0, 1.0);
+  x += 0.5 * (1.0 - share) * edge * nearest->n.x;
+  y += 0.5 * (1.0 - share) * edge * nearest->n.y;
+  return share;
+}
+
 // The part of a cell's area that counts, in kSub x kSub places; returns that area.
 double add_border(Integral &out, const Bed &bed, const HeightMap &map, int ix, int iy) {
   const Grid &g = bed.grid;
@@ -54,11 +67,13 @@ double add_border(Integral &out, const Bed &bed, const HeightMap &map, int ix, i
   slope(g, map, ix, iy, gx, gy);
   for (int b = 0; b < kSub; ++b)
     for (int a = 0; a < kSub; ++a) {
-      const double dx = (a + 0.5) * part - 0.5 * g.cell, dy = (b + 0.5) * part - 0.5 * g.cell;
-      const double x = g.centre_x(ix) + dx, y = g.centre_y(iy) + dy;
-      if (bed.inside_opening(x, y) < 0.0) continue;
+      double x = g.centre_x(ix) + (a + 0.5) * part - 0.5 * g.cell;
+      double y = g.centre_y(iy) + (b + 0.5) * part - 0.5 * g.cell;
+      const double share = clip_to_opening(bed, part, x, y);
+      if (share <= 0.0) continue;
+      const double dx = x - g.centre_x(ix), dy = y - g.centre_y(iy);
       const double wall = bed.wall_height(x, y), floor = bed.floor[i];
-      add(out, {x, y, part * part, map.height[i] + gx * dx + gy * dy, std::fmax(floor, wall),
+      add(out, {x, y, share * part * part, map.height[i] + gx * dx + gy * dy, std::fmax(floor, wall),
                 bed.rim_height(x, y), wall > floor});
     }
   return out.footprint - before;

@@ -32,8 +32,8 @@ std::uint64_t levels(int low, int high) {
   return (~std::uint64_t{0} >> (63 - high)) & (~std::uint64_t{0} << low);
 }
 
-// Part of the neighbouring columns with points that have some at the run's height; 0 when there are none: sensors
-// draw lines, dust stands alone.
+// Part of the neighbouring columns with points that have some at the run's height; 0 when there are none:
+// sensors draw lines, dust stands alone.
 double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run) {
   const std::uint64_t wanted = levels(run.low - kNear, run.high + kNear);
   int with = 0, near = 0;
