@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize
 
-from volest.errors import InputError
+from volest.errors import InputError, SceneError
 from volest.estimator import Estimator
 from volest.simulate import random_scene, simulate, write
 from volest.truck import Truck
@@ -38,15 +38,18 @@ class Load:
     std: float = np.nan
     covered: bool = False
     raw_error: float = np.nan  # of the integral, before the excess is taken off
-    excess: tuple[float, ...] = ()
+    rough_seen: float = np.nan
     hidden: tuple[float, ...] = ()
     known: tuple[float, ...] = ()
 
 
-def estimate(seed: int) -> Load:
+def estimate(seed: int) -> Load | None:
     """Simulate and estimate the scene of a seed, by way of files as a user would."""
     scene = random_scene(np.random.default_rng(seed))
-    simulated = simulate(scene)
+    try:
+        simulated = simulate(scene)
+    except SceneError:  # a load that cannot lie in the bed that was drawn
+        return None
     truth = simulated.truth
     sensors = "+".join(f"{sensor.rows}@{sensor.id}" for sensor in scene.sensor)
     label = Load(scene.load.kind, sensors, truth["visible_fraction"])
@@ -73,16 +76,8 @@ def estimate(seed: int) -> Load:
         volume.std * percent,
         volume.lower95 <= truth["volume_m3"] <= volume.upper95,
         (integral.volume - truth["volume_m3"]) * percent,
-        tuple(
-            percent
-            * np.array([rough * area[HIDDEN], rough * area[BETWEEN], rough * area[SEEN], integral.hidden_distance])
-        ),
-        tuple(
-            percent
-            * np.array(
-                [area[HIDDEN], integral.hidden_distance, rough * area[BETWEEN], integral.gap, rough * area[SEEN]]
-            )
-        ),
+        percent * rough * float(area[SEEN]),
+        tuple(percent * np.array([area[HIDDEN], integral.hidden_distance, rough * area[BETWEEN], integral.gap])),
         tuple(percent * np.array([parts["pose"], parts["reference"], parts["range"]])),
     )
 
@@ -110,10 +105,10 @@ def learn(loads: list[Load]) -> None:
     """Print the coefficients of the excess and of the standard uncertainty that explain the raw errors best."""
     sound = [x for x in loads if np.isfinite(x.error)]
     raw = np.array([x.raw_error for x in sound])
-    excess = np.array([x.excess for x in sound])
-    fit = least_squares(lambda c: np.arcsinh(raw - excess @ c), np.zeros(excess.shape[1]), loss="soft_l1").x
-    print("excess by roughness of hidden, between, seen; by distance:", np.round(fit, 3))
-    left = raw - excess @ fit
+    rough = np.array([x.rough_seen for x in sound])
+    fit = least_squares(lambda c: np.arcsinh(raw - rough * c[0]), np.zeros(1), loss="soft_l1").x
+    print("excess by roughness of seen cells:", np.round(fit, 3))
+    left = raw - rough * fit[0]
     features = np.hstack([np.array([x.hidden for x in sound]), np.array([x.known for x in sound])])
     free = len(sound[0].hidden)
 
@@ -126,16 +121,7 @@ def learn(loads: list[Load]) -> None:
     start = np.concatenate([np.full(free, 0.2), np.ones(3)])
     options = {"maxiter": 20000, "maxfev": 20000, "adaptive": True}
     stds = np.abs(minimize(surprise, start, method="Nelder-Mead", options=options).x)
-    names = (
-        "hidden",
-        "hidden x distance",
-        "between x roughness",
-        "gap",
-        "seen x roughness",
-        "pose",
-        "reference",
-        "range",
-    )
+    names = ("hidden", "hidden x distance", "between x roughness", "gap", "pose", "reference", "range")
     print("standard deviations:", {name: round(float(value), 3) for name, value in zip(names, stds, strict=True)})
 
 
@@ -148,5 +134,5 @@ if __name__ == "__main__":
     parser.add_argument("--learn", action="store_true", help="fit the numbers instead of scoring")
     arguments = parser.parse_args()
     with ProcessPoolExecutor() as pool:
-        found = list(pool.map(estimate, range(arguments.seed, arguments.seed + arguments.scenes), chunksize=4))
-    (learn if arguments.learn else report)(found)
+        drawn = list(pool.map(estimate, range(arguments.seed, arguments.seed + arguments.scenes), chunksize=4))
+    (learn if arguments.learn else report)([load for load in drawn if load is not None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -66,11 +67,20 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder to write to")
     simulate.set_defaults(run=_simulate)
 
+    evaluate = verbs.add_parser("evaluate", help="score against cases with known truth", allow_abbrev=False)
+    evaluate.add_argument("cases", type=Path, metavar="DIR", help="directory of folders with a truth.json each")
+    evaluate.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder for score.json, loads.csv, a picture"
+    )
+    evaluate.add_argument("--jobs", type=_count, metavar="N", help="how many cases side by side; else one a core")
+    evaluate.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
+    evaluate.set_defaults(run=_evaluate)
+
     demo = verbs.add_parser("demo", help="estimate the loads that come with the package", allow_abbrev=False)
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, simulate, demo):
+    for verb in (estimate, simulate, evaluate, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -114,6 +124,30 @@ def _simulate(arguments: argparse.Namespace) -> int:
         progress.tell("simulating")
         run(arguments.scene, arguments.output)
     return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from volest.evaluate import run
+    from volest.progress import Progress
+
+    with Progress() as progress:
+        score = run(arguments.cases, arguments.output, arguments.jobs, progress.tell)
+    if arguments.json:
+        line = json.dumps(score.to_dict(), allow_nan=False, ensure_ascii=False)
+        sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+        return 0
+    from rich.console import Console
+
+    from volest.scoretable import print_score
+
+    print_score(score, Console(highlight=False))
+    return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number from 1 on")
+    return int(text)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

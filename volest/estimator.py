@@ -14,6 +14,7 @@ from volest._core import Integral
 from volest.bed import BedModel, Layout, PlacedScan
 from volest.errors import InputError, ScanError
 from volest.fusion import fuse
+from volest.hidden import generic_weights
 from volest.io import read_points
 from volest.pointcloud import RangeImage
 from volest.quantity import Quantity
@@ -39,11 +40,12 @@ class Estimator:
     """Estimates loads of one truck; what does not change from load to load is done once, here.
 
     Raises InputError when the truck's reference scans cannot be used. Safe to share between threads, which then take
-    turns.
+    turns. `lower_hidden=False` leaves what is hidden on the membrane, as the network that lowers it was taught.
     """
 
-    def __init__(self, truck: Truck) -> None:
+    def __init__(self, truck: Truck, *, lower_hidden: bool = True) -> None:
         self.truck = truck
+        self._lowers_hidden = lower_hidden
         self._sensors: dict[str | None, Sensor | None] = {sensor.id: sensor for sensor in truck.sensors} or {None: None}
         self.bed = _bed(truck, self._sensors)
         self._engine = self.bed.engine()
@@ -92,6 +94,8 @@ class Estimator:
         for p in placements:
             engine.add(p.xyz, p.pose, p.rays)
         counts = engine.finish()
+        if self._lowers_hidden:
+            engine.lower_hidden(generic_weights())
         if counts.used == 0:
             return self._rejected("no_points", "no return comes from inside the bed")
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)

@@ -26,6 +26,7 @@ MOST_BESIDE = 0.1  # points beside the bed for each point over it: load that han
 SURE_BESIDE = 0.03  # the same, before a pose other than the told one is believed
 FEW = 10
 MOVED_SIGMAS = 5.0
+VAGUE_M = 0.02  # a told pose that may put the bed off by more is begun with in several places
 
 WIDE_XYZ_M = 0.3  # how far a sensor may have been knocked
 WIDE_RPY_RAD = 0.12
@@ -83,7 +84,9 @@ def place(engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32])
     # The reference was scanned from a told pose, too: the two err independently.
     std = prior.std * np.sqrt(2.0)
     reach = float(np.clip(3.0 * prior.std_m, LEAST_REACH_M, LARGEST_REACH_M)) * bed.layout.scale
-    found = engine.find_bed(xyz, prior.pose, std, prior.rays, reach)
+    starts = _starts(prior, std, bed) if prior.std_m > VAGUE_M * bed.layout.scale else [np.zeros(6)]
+    tried = [engine.find_bed(xyz, prior.pose, std, prior.rays, reach, start) for start in starts]
+    found = max(tried, key=lambda one: one.score)
     if _is_sound(found):
         sigmas = float(np.sqrt(np.sum((found.correction / np.hypot(std, 0.005)) ** 2)))
         return Placement(xyz, found.pose, found.covariance, prior.rays, sigmas > MOVED_SIGMAS, found)
@@ -94,8 +97,8 @@ def place(engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32])
         sure = _is_sound(again) and again.evidence >= SURE_EVIDENCE and again.beside <= FEW + SURE_BESIDE * again.inside
         return again if sure else None
 
-    tried = [search(xyz, start, wide) for start in _knocked(prior.pose, bed)]
-    moved = [again for again in tried if again is not None]
+    searched = [search(xyz, start, wide) for start in _knocked(prior.pose, bed)]
+    moved = [again for again in searched if again is not None]
     if moved:
         best = max(moved, key=lambda again: again.score)
         doubt = np.diag(np.array([KNOCKED_XYZ_M] * 3 + [KNOCKED_RPY_RAD] * 3) ** 2)
@@ -114,6 +117,17 @@ def check_reference(engine: Engine, bed: BedModel, scan: PlacedScan) -> Misfit |
     std = np.array([0.01] * 3 + [0.005] * 3)
     found = engine.find_bed(scan.xyz, scan.pose, std, scan.rays, LEAST_REACH_M * bed.layout.scale)
     return None if _is_sound(found) else Misfit(*_why(found))
+
+
+def _starts(prior: Prior, std: NDArray[np.float64], bed: BedModel) -> list[NDArray[np.float64]]:
+    """Corrections to begin with: the told pose, and the bed raised, lowered and tilted about its middle."""
+    arm = np.array([0.0, 0.0, bed.layout.height_m / 2]) - prior.pose[:3, 3]
+    starts = []
+    for tilt in ((0.0, 0.0), (1.5, 0.0), (-1.5, 0.0), (0.0, 1.5), (0.0, -1.5)):
+        turn = np.array([*tilt, 0.0]) * std[3:]
+        for lift in (0.0, 1.5 * prior.std_m, -1.5 * prior.std_m):
+            starts.append(np.concatenate([np.array([0.0, 0.0, lift]) - np.cross(turn, arm), turn]))
+    return starts
 
 
 def _knocked(pose: NDArray[np.float64], bed: BedModel) -> Iterator[NDArray[np.float64]]:

@@ -15,8 +15,7 @@ __all__ = ["budget", "excess_m3"]
 HIDDEN, BETWEEN, SEEN = 1, 2, 3  # cell states of the core
 
 # Learned from simulated loads by `python benchmarks/accuracy.py --learn`; see docs/method.md.
-EXCESS_PER_ROUGHNESS = np.array([0.0, 2.0, 0.65, 0.12])  # by cell state: m of excess for each m of roughness
-EXCESS_PER_DISTANCE = -0.09  # m of excess for each m from the nearest return; the bound cuts too deep there
+EXCESS_PER_ROUGHNESS = 0.12  # m that seen cells read too high, for each m of roughness within them
 HIDDEN_STD_M = 0.135  # of the mean height of what is hidden
 HIDDEN_STD_PER_DISTANCE = 0.05  # more, for each m from the nearest return
 BETWEEN_STD_PER_ROUGHNESS = 0.9
@@ -27,13 +26,8 @@ BEAM_BIAS = 0.1  # what a beam's constant error leaves after registration, as pa
 
 
 def excess_m3(integral: Integral) -> float:
-    """By how much the integral is too great on average.
-
-    What is hidden lies lower than what is seen: rays stop at the upper and nearer side of every lump. The rougher the
-    load, the more.
-    """
-    rough = integral.roughness * float(EXCESS_PER_ROUGHNESS @ integral.area)
-    return max(0.0, rough + EXCESS_PER_DISTANCE * integral.hidden_distance)
+    """By how much the integral is too great on average: rays stop at the upper and nearer side of a cell's lumps."""
+    return EXCESS_PER_ROUGHNESS * integral.roughness * float(integral.area[SEEN])
 
 
 def budget(

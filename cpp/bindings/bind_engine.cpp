@@ -5,6 +5,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "engine.hpp"
 
@@ -25,7 +26,7 @@ void expect_shape(const py::array &a, std::initializer_list<py::ssize_t> shape, 
 
 // The points where they are; the array must outlive the view.
 Cloud view(const py::array &points) {
-  if (!points.dtype().is(py::dtype::of<float>()) || points.ndim() != 2 || points.shape(1) < 3 ||
+  if (!py::isinstance<py::array_t<float>>(points) || points.ndim() != 2 || points.shape(1) < 3 ||
       points.strides(1) != static_cast<py::ssize_t>(sizeof(float)))
     throw py::value_error("points: expected an (N, 3) float32 array whose x y z lie side by side");
   if (points.shape(0) > kVoxelCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
@@ -116,24 +117,55 @@ BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, doubl
 }
 
 Registration find_bed(BoundEngine &engine, const py::array &points, const Doubles &prior, const Doubles &std,
-                      bool rays, double reach) {
+                      bool rays, double reach, const Doubles &start) {
   expect_shape(std, {6}, "std");
+  expect_shape(start, {6}, "start");
   RegistrationPrior wide{};
   for (int i = 0; i < 3; ++i) {
     wide.std_translation[i] = std.at(i);
     wide.std_rotation[i] = std.at(i + 3);
   }
+  for (int i = 0; i < 6; ++i) wide.start[i] = start.at(i);
   const Cloud cloud = view(points);
   const Pose pose = pose_of(prior);
   const py::gil_scoped_release release;
   return engine->find_bed(cloud, pose, wide, rays, reach);
 }
 
+constexpr double kNoCorrection[6] = {};
+
 PassCounts add(BoundEngine &engine, const py::array &points, const Doubles &pose, bool rays) {
   const Cloud cloud = view(points);
   const Pose at = pose_of(pose);
   const py::gil_scoped_release release;
   return engine->add(cloud, at, rays);
+}
+
+void lower_hidden_cells(BoundEngine &engine, const Floats &weights) {
+  expect_shape(weights, {kHiddenWeights}, "weights");
+  const float *values = weights.data();
+  const py::gil_scoped_release release;
+  engine->lower(values);
+}
+
+// The cells (N,) without returns and what each shows of itself (N, kHiddenFeatures).
+py::tuple hidden_cells(BoundEngine &engine) {
+  const Bed &bed = engine->bed();
+  const HeightMap &map = engine->map();
+  const double roughness = engine->integral().roughness, fraction = unseen_fraction(bed, map);
+  std::vector<int> cells;
+  for (int i = 0; i < bed.grid.size(); ++i)
+    if (map.state[i] == kHidden || map.state[i] == kBetween) cells.push_back(i);
+  const auto count = static_cast<py::ssize_t>(cells.size());
+  py::array_t<int> index(count);
+  py::array_t<float> features({count, static_cast<py::ssize_t>(kHiddenFeatures)});
+  for (py::ssize_t n = 0; n < count; ++n) {
+    const int i = cells[static_cast<std::size_t>(n)];
+    index.mutable_at(n) = i;
+    hidden_features(bed, map, roughness, fraction, i % bed.grid.nx, i / bed.grid.nx,
+                    features.mutable_data(n, 0));
+  }
+  return py::make_tuple(index, features);
 }
 
 }  // namespace
@@ -182,7 +214,7 @@ void bind_engine(py::module_ &m) {
            py::arg("rim"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("floor"),
            py::arg("fixtures"))
       .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
-           py::arg("reach"))
+           py::arg("reach"), py::arg("start") = Doubles(std::vector<py::ssize_t>{6}, kNoCorrection))
       .def("clear", [](BoundEngine &e) { e->clear(); })
       .def("add", &add, py::arg("points"), py::arg("pose"), py::arg("rays"))
       .def(
@@ -192,12 +224,14 @@ void bind_engine(py::module_ &m) {
             return e->finish({prior_height, prior_reach});
           },
           py::arg("prior_height") = 0.0, py::arg("prior_reach") = 0.0)
+      .def("lower_hidden", &lower_hidden_cells, py::arg("weights"))
+      .def("hidden_features", &hidden_cells)
       .def("integral", [](BoundEngine &e) { return e->integral(); })
       .def_property_readonly("occupied", [](const BoundEngine &e) { return e.copy(e.voxels().mask); })
       .def_property_readonly("height", [](const BoundEngine &e) { return e.copy(e.map().height); })
       .def_property_readonly("spread", [](const BoundEngine &e) { return e.copy(e.map().spread); })
       .def_property_readonly("count", [](const BoundEngine &e) { return e.copy(e.map().count); })
-      .def_property_readonly("bound", [](const BoundEngine &e) { return e.copy(e.map().bound); })
+      .def_property_readonly("bound", [](const BoundEngine &e) { return e.copy(e.map().air.bound); })
       .def_property_readonly("distance", [](const BoundEngine &e) { return e.copy(e.map().distance); })
       .def_property_readonly("state", [](const BoundEngine &e) { return e.copy(e.map().state); });
 }

@@ -24,7 +24,9 @@ void lay_out(Arena &arena, const EngineSpec &spec, Voxels &voxels, HeightMap &ma
   map.height = arena.take<float>(cells);
   map.spread = arena.take<float>(cells);
   map.count = arena.take<std::uint32_t>(cells);
-  map.bound = arena.take<float>(cells);
+  map.air.bound = arena.take<float>(cells);
+  map.air.landing = arena.take<float>(cells);
+  map.air.fall = arena.take<float>(cells);
   map.distance = arena.take<float>(cells);
   map.state = arena.take<std::uint8_t>(cells);
   scratch = arena.take<Vec3>(kRegistrationCapacity);
@@ -56,14 +58,16 @@ void Engine::clear() noexcept {
   std::memset(voxels_.column, 0, cells * static_cast<std::size_t>(spec_.nz) * sizeof *voxels_.column);
   std::memset(voxels_.mask, 0, cells * sizeof *voxels_.mask);
   const float free_above = static_cast<float>(spec_.z0 + spec_.nz * spec_.dz);
-  for (std::size_t i = 0; i < cells; ++i) map_.bound[i] = free_above;
+  for (std::size_t i = 0; i < cells; ++i) map_.air.bound[i] = free_above;
+  std::memset(map_.air.landing, 0, cells * sizeof(float));
+  std::memset(map_.air.fall, 0, cells * sizeof(float));
   std::memset(map_.state, kOutside, cells);  // until it is finished it holds nothing
   sensor_count_ = 0;
 }
 
 PassCounts Engine::add(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
   if (rays && sensor_count_ < kMostSensors) sensors_[sensor_count_++] = pose.t;
-  return rasterise(bed_, cloud, pose, rays, voxels_, map_.bound);
+  return rasterise(bed_, cloud, pose, rays, voxels_, map_.air);
 }
 
 SurfaceCounts Engine::finish(SurfacePrior prior) noexcept {

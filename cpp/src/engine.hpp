@@ -1,6 +1,7 @@
 // All stages of one load over memory that the caller gives: no allocation, no exception, no global.
 #pragma once
 
+#include "hidden.hpp"
 #include "integral.hpp"
 #include "registration.hpp"
 
@@ -28,6 +29,8 @@ class Engine {
   void clear() noexcept;
   PassCounts add(const Cloud &cloud, const Pose &pose, bool rays) noexcept;
   SurfaceCounts finish(SurfacePrior prior) noexcept;
+  // After finish(): lowers what is hidden by the network of kHiddenWeights `weights`.
+  void lower(const float *weights) noexcept { lower_hidden(bed_, weights, integral().roughness, map_); }
   Integral integral() const noexcept { return integrate(bed_, map_); }
 
   const Bed &bed() const { return bed_; }

@@ -102,7 +102,7 @@ Integral integrate(const Bed &bed, const HeightMap &map) noexcept {
       const double lever[6] = {-gx, -gy, 1.0, y + gy * map.height[i], -x - gx * map.height[i], gx * y - gy * x};
       for (int a = 0; a < 6; ++a) out.lever[a] += lever[a] * area;
       if (map.state[i] == kHidden) {
-        const double top = std::fmin(map.bound[i], bed.rim_height(x, y) + 0.5);
+        const double top = std::fmin(map.air.bound[i], bed.rim_height(x, y) + 0.5);
         out.hidden_depth += area * std::fmax(0.0, std::fmax(top, map.height[i]) - bed.floor[i]);
         out.hidden_distance += area * map.distance[i];
       }

@@ -5,8 +5,16 @@ namespace {
 
 constexpr double kShy = 2.0;  // cells before its end where a ray stops to bound: its end is the surface itself
 
+// Whether a ray says more of a cell than the one that decides so far; ties are broken so that order does not
+// matter.
+bool is_lower(const FreeAir &air, int cell, float z, float landing, float fall) {
+  if (z != air.bound[cell]) return z < air.bound[cell];
+  if (landing != air.landing[cell]) return landing < air.landing[cell];
+  return fall < air.fall[cell];
+}
+
 // Walks back from the hit towards the sensor, cell by cell, as long as the ray is low enough to matter.
-void lower_bound_along(const Grid &g, Vec3 sensor, Vec3 hit, double ceiling, float *bound) {
+void lower_bound_along(const Grid &g, Vec3 sensor, Vec3 hit, double ceiling, FreeAir &air) {
   const Vec3 back = sensor - hit;
   const double flat = std::sqrt(back.x * back.x + back.y * back.y);
   if (!(flat > kShy * g.cell) || !(back.z > 0.0)) return;
@@ -24,18 +32,22 @@ void lower_bound_along(const Grid &g, Vec3 sensor, Vec3 hit, double ceiling, flo
     to = std::fmin(to, std::fmax(u, v));
   }
   const double step = g.cell / flat;
+  const float fall = static_cast<float>(back.z / flat);
   for (double t = from; t < to; t += step) {
     const int cell = g.index(hit.x + t * back.x, hit.y + t * back.y);
     if (cell < 0) continue;
-    const float z = static_cast<float>(hit.z + t * back.z);
-    if (z < bound[cell]) bound[cell] = z;
+    const float z = static_cast<float>(hit.z + t * back.z), landing = static_cast<float>(t * flat);
+    if (!is_lower(air, cell, z, landing, fall)) continue;
+    air.bound[cell] = z;
+    air.landing[cell] = landing;
+    air.fall[cell] = fall;
   }
 }
 
 }  // namespace
 
 PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool rays, Voxels &voxels,
-                     float *bound) noexcept {
+                     FreeAir &air) noexcept {
   PassCounts counts{};
   const double ceiling = voxels.z0 + voxels.nz * voxels.dz;
   for (std::int64_t i = 0; i < cloud.count; ++i) {
@@ -43,7 +55,7 @@ PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool 
     if (!cloud.read(i, p)) continue;
     ++counts.valid;
     p = pose * p;
-    if (rays && pose.t.z > p.z) lower_bound_along(bed.grid, pose.t, p, ceiling, bound);
+    if (rays && pose.t.z > p.z) lower_bound_along(bed.grid, pose.t, p, ceiling, air);
     const int cell = bed.grid.index(p.x, p.y);
     if (cell < 0 || bed.inside_opening(p.x, p.y) < 0.0) continue;
     if (bed.on_wall(p)) {

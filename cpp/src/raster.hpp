@@ -26,6 +26,15 @@ struct Voxels {
   }
 };
 
+// What the rays say of each cell [grid.size()]: the height above which it holds nothing, and of the ray that
+// told so how far beyond the cell it ended and how steeply it fell. The lowest ray decides; of equally low ones
+// the one that ends nearest.
+struct FreeAir {
+  float *bound;    // m
+  float *landing;  // m
+  float *fall;     // m per m
+};
+
 struct PassCounts {
   std::int64_t valid;    // points that are measurements
   std::int64_t load;     // points inside the bed's outline that fell into a voxel
@@ -37,9 +46,8 @@ struct PassCounts {
 // The most points that one voxel may hold before its sum could overflow.
 constexpr std::int64_t kVoxelCapacity = (std::int64_t{1} << 24) - 1;
 
-// Adds the points of one scan, seen from pose.t when `rays` is set, to the voxels and to the bound
-// [grid.size()]: the height above which each cell was seen to hold nothing.
+// Adds the points of one scan, seen from pose.t when `rays` is set, to the voxels and to the free air.
 PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool rays, Voxels &voxels,
-                     float *bound) noexcept;
+                     FreeAir &air) noexcept;
 
 }  // namespace volest

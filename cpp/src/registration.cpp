@@ -273,9 +273,10 @@ void rate(const Problem &problem, Solution &s) {
   s.evidence = static_cast<double>(found) / (kWalls * kBins);
 }
 
-// Anneals the kernel from `reach` down to the finest.
-Solution solve(const Problem &problem, double reach) {
+// From a start, anneals the kernel from `reach` down to the finest.
+Solution solve(const Problem &problem, const double start[6], double reach) {
   Solution s{};
+  std::memcpy(s.correction, start, sizeof s.correction);
   Sums sums;
   const double finest = kFinest * problem.bed.scale;
   const double shrink = std::sqrt(std::sqrt(std::sqrt(finest / reach)));  // to the kAnneal-th: finest / reach
@@ -303,9 +304,9 @@ Registration register_scan(const Bed &bed, const Cloud &cloud, const Pose &prior
   }
   // A wide kernel finds what is far off, but may settle on a tarp roll beside a wall top; a narrow one the
   // reverse.
-  Solution best = solve(problem, cautious);
+  Solution best = solve(problem, std.start, cautious);
   if (reach > 1.5 * cautious) {
-    const Solution wide = solve(problem, reach);
+    const Solution wide = solve(problem, std.start, reach);
     if (wide.score > best.score) best = wide;
   }
   Registration result{};

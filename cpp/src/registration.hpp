@@ -8,6 +8,7 @@ namespace volest {
 struct RegistrationPrior {
   double std_translation[3];  // m, along the bed's axes
   double std_rotation[3];     // rad, about the bed's axes
+  double start[6] = {};       // the correction to begin with, as in Registration
 };
 
 struct Registration {

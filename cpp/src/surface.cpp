@@ -143,7 +143,7 @@ void relax_membrane(const Bed &bed, SurfacePrior prior, HeightMap &map) {
           if (n == 0) continue;
           const double rest = (sum + pull * prior.height) / (n + pull);
           double h = map.height[i] + kOverrelax * (rest - map.height[i]);
-          h = std::fmin(h, map.bound[i]);
+          h = std::fmin(h, map.air.bound[i]);
           h = std::fmax(h, bed.floor[i]);
           map.height[i] = static_cast<float>(h);
         }
@@ -232,7 +232,7 @@ void complete_surface(const Bed &bed, const Vec3 *sensors, int sensor_count, dou
   spread_nearest(bed, map);
   for (int i = 0; i < g.size(); ++i)
     if (map.state[i] == kHidden) {
-      const float capped = std::fmin(map.height[i], map.bound[i]);
+      const float capped = std::fmin(map.height[i], map.air.bound[i]);
       map.height[i] = std::fmax(capped, bed.floor[i]);
     }
   relax_membrane(bed, prior, map);

@@ -17,7 +17,7 @@ struct HeightMap {
   float *height;         // [grid.size()] m; surface of what lies in the bed
   float *spread;         // standard deviation of the returns in the cell, m; 0 where none
   std::uint32_t *count;  // returns that make the surface
-  float *bound;          // height above which the cell was seen to be free
+  FreeAir air;           // what the rays say of the cell
   float *distance;       // to the nearest cell with returns, m
   std::uint8_t *state;   // CellState
 };

@@ -190,8 +190,9 @@ inline bool same_bits(const Engine &a, const Engine &b) {
   const Integral left = a.integral(), right = b.integral();
   return same_bits(a.voxels().column, b.voxels().column, n * levels) &&
          same_bits(a.voxels().mask, b.voxels().mask, n) && same_bits(p.height, q.height, n) &&
-         same_bits(p.spread, q.spread, n) && same_bits(p.count, q.count, n) && same_bits(p.bound, q.bound, n) &&
-         same_bits(p.distance, q.distance, n) && same_bits(p.state, q.state, n) && same_bits(&left, &right, 1);
+         same_bits(p.spread, q.spread, n) && same_bits(p.count, q.count, n) &&
+         same_bits(p.air.bound, q.air.bound, n) && same_bits(p.distance, q.distance, n) &&
+         same_bits(p.state, q.state, n) && same_bits(&left, &right, 1);
 }
 
 }  // namespace volest_test

@@ -12,7 +12,7 @@ namespace {
 // What a pass leaves behind.
 struct Pass {
   std::vector<std::uint64_t> column, mask;
-  std::vector<float> bound;
+  std::vector<float> bound, landing, fall;
   Voxels voxels;
   PassCounts counts;
 
@@ -20,18 +20,23 @@ struct Pass {
       : column(static_cast<std::size_t>(box.spec.grid.size() * box.spec.nz)),
         mask(static_cast<std::size_t>(box.spec.grid.size())),
         bound(mask.size(), 9.0f),
+        landing(mask.size()),
+        fall(mask.size()),
         voxels{box.spec.z0, box.spec.dz, box.spec.nz, column.data(), mask.data()},
         counts{} {}
   Pass(const Pass &) = delete;
   Pass &operator=(const Pass &) = delete;
 
   Pass &add(const Box &box, const Cloud &cloud, const Pose &pose, bool rays) {
-    counts = rasterise(box.bed, cloud, pose, rays, voxels, bound.data());
+    FreeAir air{bound.data(), landing.data(), fall.data()};
+    counts = rasterise(box.bed, cloud, pose, rays, voxels, air);
     return *this;
   }
   bool same_as(const Pass &other) const {
     return same_bits(column.data(), other.column.data(), column.size()) && mask == other.mask &&
-           same_bits(bound.data(), other.bound.data(), bound.size());
+           same_bits(bound.data(), other.bound.data(), bound.size()) &&
+           same_bits(landing.data(), other.landing.data(), landing.size()) &&
+           same_bits(fall.data(), other.fall.data(), fall.size());
   }
 };
 

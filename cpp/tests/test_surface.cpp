@@ -163,7 +163,7 @@ void what_is_hidden_lies_between_the_bed_and_its_bound() {
       if (map.state[i] == kOutside || map.state[i] == kSeen) continue;
       ++hidden;
       const float floor = scene.box.floor[static_cast<std::size_t>(i)];
-      if (!(map.height[i] >= floor && map.height[i] <= std::fmax(map.bound[i], floor))) CHECK(false);
+      if (!(map.height[i] >= floor && map.height[i] <= std::fmax(map.air.bound[i], floor))) CHECK(false);
     }
     CHECK(hidden > 100);
   }

@@ -148,7 +148,7 @@ def _load(rng: np.random.Generator, kind: str, bed: Table) -> Table:
     # A roof of this slope on all four sides holds that much above struck level; loads stay well below it.
     length, width, height = max(bed["length_m"], bed["width_m"]), min(bed["length_m"], bed["width_m"]), bed["height_m"]
     roof = math.tan(math.radians(repose)) * (3.0 * length - width) * width / (12.0 * length * height)
-    fills = {"flat": (0.05, 1.02), "peaked": (0.2, 1.0 + 0.85 * roof), "carryback": (0.003, 0.045), "none": (0.0, 0.0)}
+    fills = {"flat": (0.05, 1.02), "peaked": (0.2, 1.0 + 0.85 * roof), "carryback": (0.003, 0.03), "none": (0.0, 0.0)}
     textures = {"flat": 0.006, "smooth": 0.01, "peaked": 0.03, "carryback": 0.005}
     load: Table = {
         "kind": kind,

@@ -1,0 +1,317 @@
+"""The C++ core behind its Python door: the same as its slow twin, no copy of the points, the GIL released."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from volest._core import Engine
+from volest.bed import LEVELS, BedModel, Layout
+from volest.pose import Pose
+
+SMALL = Layout(0.9, 0.6, 0.4)
+TRUCK = Layout(4.0, 2.0, 1.0)
+LOOSE = np.array([0.1] * 3 + [0.03] * 3)
+MAPS = ("occupied", "height", "spread", "count", "bound", "distance", "state")
+BAD = [(np.nan, 0, 0), (0, np.inf, 1), (0, 0, 0), (1e30, 1, -1), (-0.0, 0, 0), (1, 1, -np.inf), (2e4, 0, 0)]
+
+
+def maps_of(engine: Engine) -> bytes:
+    """All that the engine tells of a load, bit by bit."""
+    integral = engine.integral()
+    numbers = [getattr(integral, name) for name in dir(integral) if not name.startswith("_")]
+    return b"".join([*(getattr(engine, name).tobytes() for name in MAPS), *(np.asarray(n).tobytes() for n in numbers)])
+
+
+def scanned(bed: BedModel, xyz: NDArray[np.float32], pose: NDArray[np.float64], rays: bool = True) -> Engine:
+    """An engine that has seen one scan."""
+    engine = bed.engine()
+    engine.add(xyz, pose, rays)
+    engine.finish()
+    return engine
+
+
+def above(height_m: float) -> NDArray[np.float64]:
+    pose = np.eye(4)
+    pose[:3, 3] = 0.1, -0.05, height_m
+    return pose
+
+
+def rough_load(count: int = 4000, seed: int = 0) -> NDArray[np.float32]:
+    """Returns of a load in the bed TRUCK, as a sensor 4 m above sees them."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(-2.1, 2.1, count), rng.uniform(-1.1, 1.1, count)
+    z = 0.5 + 0.2 * np.sin(3 * x) * np.cos(2 * y) + rng.normal(0, 0.01, count)
+    return (np.column_stack([x, y, z]) - above(4.0)[:3, 3]).astype(np.float32)
+
+
+# --- the twin ---------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def beds(draw: st.DrawFn) -> BedModel:
+    """A small bed whose walls lean, whose rim slopes and whose floor is rough."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    nominal = BedModel.nominal(SMALL)
+    lean = draw(st.sampled_from([0.0, 0.02, 0.12]))
+    walls = nominal.walls.copy()
+    walls[:, 2] += lean
+    walls[:, :2] += rng.normal(0, 0.01, (4, 2)) * (lean > 0)
+    walls /= np.linalg.norm(walls[:, :3], axis=1)[:, None]
+    return replace(
+        nominal,
+        walls=walls,
+        rim=np.array([0.4 + rng.normal(0, 0.01), *rng.normal(0, 0.01, 2)]),
+        skin=rng.uniform(0.005, 0.03, 4),
+        liner=rng.choice([0.0, 0.004], 4),
+        floor=rng.normal(0, 0.01, nominal.floor.shape).astype(np.float32),
+        fixtures=np.where(rng.random(nominal.fixtures.shape) < 0.1, rng.integers(0, 2**63, 1), 0).astype(np.uint64),
+    )
+
+
+@st.composite
+def scans(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.float64], bool]:
+    """Points about the bed SMALL, some of them bad, as a sensor anywhere around sees them."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    angles = tuple(rng.uniform(-180, 180, 3))
+    pose = Pose.from_xyz_rpy_deg(tuple(rng.uniform([-2, -2, -0.5], [2, 2, 3])), angles)
+    spread = draw(st.sampled_from([0.3, 1.0, 3.0]))
+    in_bed = rng.normal(0, 1, (draw(st.integers(1, 150)), 3)) * [0.4, 0.3, 0.3] * spread + [0, 0, 0.2]
+    xyz = pose.inverse().apply(in_bed).astype(np.float32)
+    worse = rng.random(len(xyz)) < 0.1
+    xyz[worse] = np.array(BAD, np.float32)[rng.integers(0, len(BAD), worse.sum())]
+    return xyz, pose.matrix(), draw(st.booleans())
+
+
+@settings(max_examples=60)
+@given(bed=beds(), given_scans=st.lists(scans(), min_size=1, max_size=3))
+def test_raster_equals_its_twin(
+    bed: BedModel, given_scans: list[tuple[NDArray[np.float32], NDArray[np.float64], bool]]
+) -> None:
+    engine, raster = bed.engine(), oracle.Raster(bed)
+    for xyz, pose, rays in given_scans:
+        counts = engine.add(xyz, pose, rays)
+        oracle.rasterise(raster, xyz, pose, rays)
+        assert {name: getattr(counts, name) for name in raster.counts} == raster.counts
+    assert np.array_equal(engine.occupied, raster.occupied)
+    assert np.array_equal(engine.bound, raster.bound)
+    engine.finish()
+    whole = (engine.state == oracle.SEEN) & (engine.count == raster.points.sum(axis=2))  # cells without stray points
+    mean = raster.height_sum.sum(axis=2)[whole] / raster.points.sum(axis=2)[whole]
+    assert np.allclose(engine.height[whole], mean, atol=1e-6)
+
+
+@settings(max_examples=60)
+@given(bed=beds(), scan=scans(), tilt=st.floats(-0.3, 0.3))
+def test_integral_equals_its_twin(
+    bed: BedModel, scan: tuple[NDArray[np.float32], NDArray[np.float64], bool], tilt: float
+) -> None:
+    engine = bed.engine()
+    engine.add(*scan)
+    nx, ny = SMALL.shape
+    x, y = np.meshgrid(SMALL.centres_m(nx), SMALL.centres_m(ny))
+    load = np.column_stack([x.ravel(), y.ravel(), (0.25 + tilt * x).ravel()])[: x.size // 2].astype(np.float32)
+    engine.add(load, np.eye(4), False)
+    engine.finish()
+    found = engine.integral()
+    twin = oracle.integrate(bed, engine.height, engine.state, engine.bound, engine.distance)
+    for name in ("volume", "heaped", "struck_capacity", "footprint", "hidden_depth", "hidden_distance"):
+        assert getattr(found, name) == pytest.approx(getattr(twin, name), rel=1e-7, abs=1e-9), name
+    assert np.allclose(found.moment, twin.moment, rtol=1e-7, atol=1e-9)
+    assert np.allclose(found.area, twin.area, rtol=1e-7, atol=1e-9)
+
+
+def test_twin_knows_a_half_full_box() -> None:
+    bed = BedModel.nominal(TRUCK)
+    state = np.where(oracle.inside_opening(bed, *np.meshgrid(*map(TRUCK.centres_m, TRUCK.shape))) > -0.03, 3, 0)
+    maps = [np.full(state.shape, v) for v in (0.5, 9.0, 0.0)]
+    sums = oracle.integrate(bed, maps[0], state.astype(np.uint8), *maps[1:])
+    assert sums.volume == pytest.approx(4.0)
+    assert sums.struck_capacity == pytest.approx(8.0)
+
+
+# --- order, bad points, layout of the array -----------------------------------------------------------------------------
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32), cuts=st.lists(st.integers(0, 4000), max_size=4))
+def test_order_and_splits_of_a_cloud_change_no_bit(seed: int, cuts: list[int]) -> None:
+    bed, pose, xyz = BedModel.nominal(TRUCK), above(4.0), rough_load()
+    split = bed.engine()
+    for part in np.split(np.random.default_rng(seed).permutation(xyz), sorted(cuts)):
+        split.add(part, pose, True)
+    split.finish()
+    assert maps_of(split) == maps_of(scanned(bed, xyz, pose))
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 500))
+def test_bad_points_anywhere_change_no_bit(seed: int, count: int) -> None:
+    bed, pose, xyz = BedModel.nominal(TRUCK), above(4.0), rough_load()
+    rng = np.random.default_rng(seed)
+    bad = np.array(BAD, np.float32)[rng.integers(0, len(BAD), count)]
+    dirty = np.insert(xyz, rng.integers(0, len(xyz), count), bad, axis=0)
+    assert maps_of(scanned(bed, dirty, pose)) == maps_of(scanned(bed, xyz, pose))
+    found = [bed.engine().find_bed(points, pose, LOOSE, True, 0.15) for points in (xyz, dirty)]
+    assert found[0].pose.tobytes() == found[1].pose.tobytes()
+    assert found[0].valid == found[1].valid == len(xyz)
+
+
+@pytest.mark.parametrize("columns", [3, 4, 7])
+def test_points_within_wider_rows_are_read_where_they_are(columns: int) -> None:
+    bed, pose, xyz = BedModel.nominal(TRUCK), above(4.0), rough_load()
+    wide = np.full((len(xyz), columns), np.nan, np.float32)
+    wide[:, :3] = xyz
+    assert maps_of(scanned(bed, wide, pose)) == maps_of(scanned(bed, xyz, pose))
+    assert maps_of(scanned(bed, wide[::-1, :3], pose)) == maps_of(scanned(bed, xyz, pose))
+    read_only = wide[:, :3]
+    read_only.flags.writeable = False
+    assert maps_of(scanned(bed, read_only, pose)) == maps_of(scanned(bed, xyz, pose))
+
+
+def test_points_off_their_alignment_are_read() -> None:
+    bed, pose, xyz = BedModel.nominal(TRUCK), above(4.0), rough_load()
+    packed = np.zeros(len(xyz), np.dtype([("tag", "u1"), ("xyz", "f4", 3)]))
+    packed["xyz"] = xyz
+    assert not packed["xyz"].flags.aligned
+    assert maps_of(scanned(bed, packed["xyz"], pose)) == maps_of(scanned(bed, xyz, pose))
+
+
+def test_float32_whose_dtype_is_another_object_is_float32() -> None:
+    """An array that was pickled has a dtype of its own, equal to float32 but not the same object."""
+    bed, pose, xyz = BedModel.nominal(TRUCK), above(4.0), rough_load()
+    travelled = pickle.loads(pickle.dumps(xyz))
+    told = xyz.view(np.dtype("f4", metadata={"unit": "m"}))
+    assert told.dtype is not xyz.dtype
+    for points in (travelled, told):
+        assert maps_of(scanned(bed, points, pose)) == maps_of(scanned(bed, xyz, pose))
+
+
+def test_ten_million_rows_are_not_copied() -> None:
+    bed, pose = BedModel.nominal(TRUCK), above(4.0)
+    one = np.array([0.3, 0.2, -3.5], np.float32)
+    many = np.broadcast_to(one, (10_000_000, 3))  # 120 MB if it were copied
+    engine = bed.engine()
+    tracemalloc.start()
+    try:
+        counts = engine.add(many, pose, True)
+        found = engine.find_bed(many, pose, LOOSE, True, 0.1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert counts.load == found.valid == 10_000_000
+    assert peak < 1_000_000
+    engine.finish()
+    assert engine.count.max() == 0  # a single place among nothing is dust, however often it returned
+
+
+def test_counts_in_one_voxel_do_not_overflow() -> None:
+    bed = BedModel.nominal(TRUCK)
+    engine = bed.engine()
+    spot = np.array([[0.31, 0.22, 0.5], [0.36, 0.22, 0.5], [0.31, 0.27, 0.5], [0.36, 0.27, 0.5]], np.float32)
+    for point in spot:
+        engine.add(np.broadcast_to(point, (4_000_000, 3)), np.eye(4), False)
+    engine.finish()
+    assert engine.count.max() == 4_000_000
+    assert engine.height[engine.state == oracle.SEEN] == pytest.approx(0.5, abs=1e-4)
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+
+
+def test_gil_is_released_while_points_are_added() -> None:
+    engine = BedModel.nominal(TRUCK).engine()
+    many = np.broadcast_to(np.array([1.5, 0.2, -3.5], np.float32), (8_000_000, 3))
+    worker = threading.Thread(target=engine.add, args=(many, above(4.0), False))
+    ticks = 0
+    worker.start()
+    while worker.is_alive():
+        ticks += 1
+        time.sleep(0)
+    assert ticks > 50  # with the GIL held it would be one or two
+
+
+def test_engines_in_many_threads_do_not_disturb_each_other() -> None:
+    bed, pose = BedModel.nominal(TRUCK), above(4.0)
+    expected = [maps_of(scanned(bed, rough_load(seed=seed), pose)) for seed in range(4)]
+    found: dict[int, bytes] = {}
+
+    def work(seed: int) -> None:
+        for _ in range(5):
+            found[seed] = maps_of(scanned(bed, rough_load(seed=seed), pose))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[seed] for seed in range(4)] == expected
+
+
+# --- what the door refuses ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.zeros((5, 3)),
+        np.zeros((5, 2), np.float32),
+        np.zeros(15, np.float32),
+        np.zeros((5, 3), np.float32, order="F"),
+        np.zeros((5, 6), np.float32)[:, ::2],
+        np.zeros((5, 3), ">f4"),
+        np.zeros((5, 3), np.int32),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(points: NDArray[np.float32]) -> None:
+    engine = BedModel.nominal(TRUCK).engine()
+    with pytest.raises(ValueError, match="float32"):
+        engine.add(points, np.eye(4), True)
+
+
+def test_more_points_than_a_voxel_counts_are_refused() -> None:
+    many = np.broadcast_to(np.zeros(3, np.float32), (2**24, 3))
+    with pytest.raises(ValueError, match="16,777,215"):
+        BedModel.nominal(TRUCK).engine().add(many, np.eye(4), True)
+
+
+def test_arrays_of_another_shape_are_refused() -> None:
+    bed = BedModel.nominal(TRUCK)
+    points = np.zeros((1, 3), np.float32)
+    with pytest.raises(ValueError, match="pose: wrong shape"):
+        bed.engine().add(points, np.eye(3), True)
+    with pytest.raises(ValueError, match="std: wrong shape"):
+        bed.engine().find_bed(points, np.eye(4), np.zeros(3), True, 0.1)
+    for name in ("walls", "rim", "skin", "liner", "floor", "fixtures"):
+        with pytest.raises(ValueError, match=f"{name}: wrong shape"):
+            replace(bed, **{name: np.zeros((2, 2), getattr(bed, name).dtype)}).engine()
+
+
+def test_grids_that_are_too_large_are_refused() -> None:
+    bed = BedModel.nominal(TRUCK)
+    arguments = {"x0": 0.0, "y0": 0.0, "cell": 0.1, "nx": 5000, "ny": 10, "z0": 0.0, "dz": 0.1, "nz": LEVELS}
+    rest = {name: getattr(bed, name) for name in ("walls", "rim", "skin", "liner", "floor", "fixtures")}
+    with pytest.raises(ValueError, match="4096 cells"):
+        Engine(**arguments, scale=1.0, wall_std=bed.wall_std_m, **rest)
+
+
+def test_an_engine_that_saw_nothing_holds_nothing() -> None:
+    """Before a load is finished its map says of no cell that it is over the bed."""
+    engine = BedModel.nominal(TRUCK).engine()
+    assert engine.integral().footprint == 0.0
+    engine.add(rough_load(), above(4.0), True)
+    engine.finish()
+    assert engine.integral().footprint == pytest.approx(8.0)
+    engine.clear()
+    assert engine.integral().footprint == 0.0
+    assert not engine.occupied.any()
