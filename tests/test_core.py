@@ -140,7 +140,7 @@ def test_twin_knows_a_half_full_box() -> None:
     assert sums.struck_capacity == pytest.approx(8.0)
 
 
-# --- order, bad points, layout of the array -----------------------------------------------------------------------------
+# --- order, bad points, layout of the array ---------------------------------------------------------------------------
 
 
 @settings(max_examples=20)
@@ -258,7 +258,7 @@ def test_engines_in_many_threads_do_not_disturb_each_other() -> None:
     assert [found[seed] for seed in range(4)] == expected
 
 
-# --- what the door refuses ----------------------------------------------------------------------------------------------
+# --- what the door refuses --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

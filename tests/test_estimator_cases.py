@@ -111,3 +111,4 @@ def test_error_over_all_sound_loads_is_small() -> None:
     worst = np.abs(errors).max()
     print(f"\n{len(errors)} loads: RMS {100 * rms:.2f} %, worst {100 * worst:.2f} %, {sum(covered)} covered")
     assert rms < MOST_RMS
+    assert sum(covered) >= 0.8 * len(covered)  # of 21 with 95 % coverage fewer are covered once in 300

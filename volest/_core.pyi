@@ -7,6 +7,8 @@ class Registration:
     covariance: NDArray[np.float64]
     score: float
     evidence: float
+    agreement: float
+    tops: float
     residual: float
     inliers: int
     candidates: int

@@ -124,11 +124,12 @@ class BedModel:
                 scans = cls._with_walls(layout, scans)._aligned(scans)
         bed = cls._with_walls(layout, scans)
         occupied = bed._filled(scans).occupied
+        fixtures = _fixtures(bed, occupied, bed.rim[0] + 0.03 * layout.scale)
         # What the edges of the wall tops return is no floor, though load may well lie there later.
-        floor_bed = replace(bed, fixtures=_fixtures(bed, occupied, bed.rim[0] - EDGE_M * layout.scale))
+        edges = _fixtures(bed, occupied, bed.rim[0] - EDGE_M * layout.scale)
+        floor_bed = replace(bed, fixtures=np.where(_beside_walls(bed), edges, fixtures))
         engine = floor_bed._filled(scans)
         engine.finish(prior_height=0.0, prior_reach=0.15 * layout.scale)
-        fixtures = _fixtures(bed, occupied, bed.rim[0] + 0.03 * layout.scale)
         return replace(bed, floor=engine.height, fixtures=fixtures), scans
 
     @classmethod
@@ -232,6 +233,15 @@ def _fixtures(bed: BedModel, occupied: NDArray[np.uint64], above_m: float) -> ND
     grown = _around(bits * (company >= 4)) > 0
     packed = np.packbits(grown, axis=2, bitorder="little").view("<u8")[:, :, 0]
     return packed.astype(np.uint64)
+
+
+def _beside_walls(bed: BedModel) -> NDArray[np.bool_]:
+    """The cells (ny, nx) that are near a wall at the height of its top."""
+    layout = bed.layout
+    x, y = np.meshgrid(*(layout.centres_m(cells) for cells in layout.shape))
+    top = np.stack([x, y, np.full_like(x, bed.rim[0])], axis=-1)
+    beside: NDArray[np.bool_] = (top @ bed.walls[:, :3].T - bed.walls[:, 3]).min(axis=-1) < EDGE_M * layout.scale
+    return beside
 
 
 def _around(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:

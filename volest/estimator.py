@@ -34,6 +34,7 @@ DUST_ABOVE, STORM_ABOVE = 0.08, 0.3  # part of the returns over the bed that are
 OVERHANG_ABOVE = 0.03  # returns beside the bed for each over it
 CARRY_BACK_BELOW = 0.05  # fill ratio
 MOST_FRAMES = 64
+MOST_POINTS = 2**24 - 1  # what a voxel can count
 
 
 class Estimator:
@@ -66,6 +67,9 @@ class Estimator:
         """
         started = time.perf_counter()
         frames = self._frames(scans)
+        count = sum(len(xyz) for _, xyz in frames)
+        if count > MOST_POINTS:
+            raise InputError(f"scans: found {count:,} points, expected at most {MOST_POINTS:,} in all frames together")
         gross = self._gross(gross_kg)
         with self._lock:
             result = self._measure(frames)

@@ -19,15 +19,18 @@ LARGEST_REACH_M = 0.3
 LEAST_REACH_M = 0.06
 LEVER_M = 3.0  # from the sensor to the bed: what an error of attitude is multiplied with
 
-LEAST_EVIDENCE = 0.2  # part of the outline that must be found
-SURE_EVIDENCE = 0.5  # the same, before a pose other than the told one is believed
-MOST_THROUGH = 0.002  # part of the points that may lie behind walls: mixed returns
-MOST_BESIDE = 0.1  # points beside the bed for each point over it: load that hangs over
-SURE_BESIDE = 0.03  # the same, before a pose other than the told one is believed
-FEW = 10
+# A pose is believed with at least or at most so much of each; one that is not the told one must be surer.
+LEAST_EVIDENCE, SURE_EVIDENCE = 0.2, 0.5  # part of the outline that is found
+SURE_AGREEMENT = 0.5  # part of the returns about each wall that lie on it, on average
+LEAST_TOPS, SURE_TOPS = 0.3, 0.4  # part of the returns about the wall tops that lie on them; walls hold no height
+MOST_BESIDE, SURE_BESIDE = 0.1, 0.03  # points beside the bed for each point over it: load that hangs over
+MOST_THROUGH = 0.0015  # points behind walls for each point over the bed: mixed returns
+FEW, FEW_THROUGH = 10, 8
 MOVED_SIGMAS = 5.0
 VAGUE_M = 0.02  # a told pose that may put the bed off by more is begun with in several places
 
+LIFT_M = 0.15  # how much higher and lower a sensor is looked for that was found where it is told
+MUCH_BETTER = 40.0  # by score; of sound scans the told height is never worse by more than 30, of others by 40 to 250
 WIDE_XYZ_M = 0.3  # how far a sensor may have been knocked
 WIDE_RPY_RAD = 0.12
 KNOCKED_XYZ_M, KNOCKED_RPY_RAD = 0.01, 0.004  # how well the pose of a sensor that was knocked is found
@@ -84,18 +87,22 @@ def place(engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32])
     # The reference was scanned from a told pose, too: the two err independently.
     std = prior.std * np.sqrt(2.0)
     reach = float(np.clip(3.0 * prior.std_m, LEAST_REACH_M, LARGEST_REACH_M)) * bed.layout.scale
-    starts = _starts(prior, std, bed) if prior.std_m > VAGUE_M * bed.layout.scale else [np.zeros(6)]
+    is_vague = prior.std_m > VAGUE_M * bed.layout.scale
+    starts = _starts(prior, std, bed) if is_vague else [np.zeros(6)]
     tried = [engine.find_bed(xyz, prior.pose, std, prior.rays, reach, start) for start in starts]
     found = max(tried, key=lambda one: one.score)
-    if _is_sound(found):
-        sigmas = float(np.sqrt(np.sum((found.correction / np.hypot(std, 0.005)) ** 2)))
-        return Placement(xyz, found.pose, found.covariance, prior.rays, sigmas > MOVED_SIGMAS, found)
     wide = np.array([WIDE_XYZ_M] * 3 + [WIDE_RPY_RAD] * 3) * bed.layout.scale
 
     def search(points: NDArray[np.float32], pose: NDArray[np.float64], std: NDArray[np.float64]) -> Registration | None:
         again = engine.find_bed(points, pose, std, prior.rays, LARGEST_REACH_M * bed.layout.scale)
-        sure = _is_sound(again) and again.evidence >= SURE_EVIDENCE and again.beside <= FEW + SURE_BESIDE * again.inside
-        return again if sure else None
+        return again if _is_sure(again) else None
+
+    if _is_sound(found):
+        # Walls look alike from any height: one that explains the scan much better is where the sensor is now.
+        lifted = [] if is_vague else [search(xyz, start, wide) for start in _lifted(prior.pose, bed)]
+        if all(other is None or other.score < found.score + MUCH_BETTER for other in lifted):
+            sigmas = float(np.sqrt(np.sum((found.correction / np.hypot(std, 0.005)) ** 2)))
+            return Placement(xyz, found.pose, found.covariance, prior.rays, sigmas > MOVED_SIGMAS, found)
 
     searched = [search(xyz, start, wide) for start in _knocked(prior.pose, bed)]
     moved = [again for again in searched if again is not None]
@@ -130,6 +137,14 @@ def _starts(prior: Prior, std: NDArray[np.float64], bed: BedModel) -> list[NDArr
     return starts
 
 
+def _lifted(pose: NDArray[np.float64], bed: BedModel) -> Iterator[NDArray[np.float64]]:
+    """The same pose lower and higher."""
+    for dz in (-LIFT_M, LIFT_M):
+        shifted = pose.copy()
+        shifted[2, 3] += dz * bed.layout.scale
+        yield shifted
+
+
 def _knocked(pose: NDArray[np.float64], bed: BedModel) -> Iterator[NDArray[np.float64]]:
     """Where a sensor that was knocked may be: as told, then nearer or farther, to each side."""
     for dz in (0.0, -0.25, 0.25):
@@ -141,11 +156,18 @@ def _knocked(pose: NDArray[np.float64], bed: BedModel) -> Iterator[NDArray[np.fl
 
 def _is_sound(found: Registration) -> bool:
     """Whether the scan could have been taken of a bed that lies there."""
-    return bool(
-        found.evidence >= LEAST_EVIDENCE
-        and found.through <= FEW + MOST_THROUGH * found.valid
-        and found.beside <= FEW + MOST_BESIDE * found.inside
-    )
+    return found.evidence >= LEAST_EVIDENCE and found.tops >= LEAST_TOPS and not _overflows(found, MOST_BESIDE)
+
+
+def _is_sure(found: Registration) -> bool:
+    """The same of a pose that nobody told."""
+    agrees = found.agreement >= SURE_AGREEMENT and found.tops >= SURE_TOPS
+    return found.evidence >= SURE_EVIDENCE and agrees and not _overflows(found, SURE_BESIDE)
+
+
+def _overflows(found: Registration, most_beside: float) -> bool:
+    """Whether too many points lie where none can be."""
+    return found.through > FEW_THROUGH + MOST_THROUGH * found.inside or found.beside > FEW + most_beside * found.inside
 
 
 def _why(found: Registration) -> tuple[str, str]:
@@ -154,6 +176,11 @@ def _why(found: Registration) -> tuple[str, str]:
         return "no_bed", f"{found.inside} of {found.valid} returns lie over the bed"
     if found.beside > FEW + MOST_BESIDE * found.inside:
         return "wrong_truck", f"{found.beside} returns lie beside the bed above its walls: it is larger than told"
-    if found.through > FEW + MOST_THROUGH * found.valid:
+    if found.through > FEW_THROUGH + MOST_THROUGH * found.inside:
         return "sensor_moved", f"{found.through} returns lie behind walls that their rays would have had to pass"
+    if found.tops < LEAST_TOPS:
+        return (
+            "sensor_moved",
+            f"{100 * found.tops:.0f} % of the returns about the wall tops lie on them: its height is off",
+        )
     return "no_bed", f"walls were found along {100 * found.evidence:.0f} % of the bed's outline"

@@ -102,7 +102,7 @@ class Truck:
 
 _ID = r"^[A-Za-z0-9_-]{1,64}\Z"
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]{1,200}\Z"
-_Extent = Annotated[float, Meta(gt=0, le=30, description="metres, above 0 and at most 30")]
+_Extent = Annotated[float, Meta(ge=0.05, le=30, description="metres, 0.05 to 30")]
 _Coordinate = Annotated[float, Meta(ge=-100, le=100, description="metres, -100 to 100")]
 _Angle = Annotated[float, Meta(ge=-360, le=360, description="degrees, -360 to 360")]
 _File = Annotated[str, Meta(pattern=_TEXT, description="a file name, or SENSOR=FILE")]

@@ -178,6 +178,8 @@ void bind_engine(py::module_ &m) {
       .def_property_readonly("covariance",
                              [](const Registration &r) { return py::array_t<double>({6, 6}, r.covariance); })
       .def_readonly("score", &Registration::score)
+      .def_readonly("agreement", &Registration::agreement)
+      .def_readonly("tops", &Registration::tops)
       .def_readonly("evidence", &Registration::evidence)
       .def_readonly("residual", &Registration::residual)
       .def_readonly("inliers", &Registration::inliers)

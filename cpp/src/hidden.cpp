@@ -3,8 +3,9 @@
 namespace volest {
 namespace {
 
-constexpr int kWindow = 4;         // cells to each side that tell of the surroundings
-constexpr double kFarthest = 1.5;  // m; a return farther away tells no more than one that is that far
+constexpr int kWindow = 4;            // cells to each side that tell of the surroundings
+constexpr float kMostRaised = 0.02f;  // m
+constexpr double kFarthest = 1.5;     // m; a return farther away tells no more than one that is that far
 
 struct Surroundings {
   double seen, mean, deviation;  // part of the cells with returns, and mean and scatter of their heights, m
@@ -98,6 +99,7 @@ void hidden_features(const Bed &bed, const HeightMap &map, double roughness, dou
 void lower_hidden(const Bed &bed, const float *weights, double roughness, HeightMap &map) noexcept {
   const Grid &g = bed.grid;
   const double fraction = unseen_fraction(bed, map);
+  const float unit = static_cast<float>(bed.scale);
   // Features look at the surroundings, so no height may change before all are known: drops wait in `spread`,
   // which means nothing for cells without returns.
   for (int iy = 0; iy < g.ny; ++iy)
@@ -106,9 +108,10 @@ void lower_hidden(const Bed &bed, const float *weights, double roughness, Height
       if (!is_unseen(map, i)) continue;
       float features[kHiddenFeatures];
       hidden_features(bed, map, roughness, fraction, ix, iy, features);
-      // Over an empty floor a guess of either sign would only ever add load.
-      const float least = std::fmin(0.0f, bed.floor[i] - map.height[i]);
-      map.spread[i] = std::fmax(least, evaluate(weights, features) * static_cast<float>(bed.scale));
+      // It is there to lower: a guess upwards goes no further than noise would, and over an empty floor, where
+      // a guess of either sign would only ever add load, nowhere.
+      const float least = -std::fmin(std::fmax(0.0f, map.height[i] - bed.floor[i]), kMostRaised * unit);
+      map.spread[i] = std::fmax(least, evaluate(weights, features) * unit);
     }
   for (int i = 0; i < g.size(); ++i) {
     if (!is_unseen(map, i)) continue;

@@ -15,6 +15,7 @@ constexpr double kFinest = 0.03;         // m; half-width of the kernel at the e
 constexpr double kCautious = 0.04;       // m; its half-width at the start when the told pose is believed
 constexpr double kGate = 0.15;           // m; points this near to a wall should be on it
 constexpr double kMostPerClass = 60.0;   // points of one wall err together: no more count as independent
+constexpr double kTopsPerFace = 0.05;    // points on tops that are due for each on a face
 constexpr int kAnneal = 8, kRefine = 6;  // iterations with a shrinking and with the finest kernel
 static_assert(kAnneal == 8, "the kernel shrinks by three square roots");
 constexpr int kBins = 16;  // stretches of a wall that are asked for evidence
@@ -205,6 +206,8 @@ struct Solution {
   double residual;  // m
   std::int64_t inliers;
   double evidence;
+  double agreement;
+  double tops;
 };
 
 void sum_up(const Problem &problem, const double correction[6], double width, Sums &sums) {
@@ -254,14 +257,16 @@ void rate(const Problem &problem, Solution &s) {
   Sums near, on;
   sum_up(problem, s.correction, kGate * problem.bed.scale, near);
   sum_up(problem, s.correction, kFinest * problem.bed.scale, on);
-  double squares = 0.0, weights = 0.0;
+  double squares = 0.0, weights = 0.0, full = 0.0;
   s.score = 0.0;
   for (int k = 0; k < kClasses; ++k) {
     const double weight = weight_of(on, k), all = static_cast<double>(near.points[k]);
     if (all > 0.0) s.score += weight / all * std::fmin(all, kMostPerClass);
+    full += std::fmin(all, kMostPerClass);
     weights += weight;
     squares += static_cast<double>(on.v[k][28]) / kFixed;
   }
+  s.agreement = full > 0.0 ? s.score / full : 0.0;
   for (int i = 0; i < 6; ++i) s.score -= 0.5 * problem.information[i] * s.correction[i] * s.correction[i];
   s.residual = weights > 0.0 ? std::sqrt(squares / weights) : 0.0;
   s.inliers = 0;
@@ -271,6 +276,15 @@ void rate(const Problem &problem, Solution &s) {
     for (std::uint32_t bins = on.bins[w] | on.bins[kWalls + w]; bins; bins &= bins - 1) ++found;
   }
   s.evidence = static_cast<double>(found) / (kWalls * kBins);
+  std::int64_t tops_near = 0, tops_on = 0;
+  for (int w = kWalls; w < kClasses; ++w) {
+    tops_near += near.points[w];
+    tops_on += on.points[w];
+  }
+  // Where faces are seen tops must be, too: a bed that is too high or too low has faces all the same.
+  const double due =
+      std::fmax(static_cast<double>(tops_near), kTopsPerFace * static_cast<double>(s.inliers - tops_on));
+  s.tops = due < 1.0 ? 1.0 : static_cast<double>(tops_on) / due;
 }
 
 // From a start, anneals the kernel from `reach` down to the finest.
@@ -317,6 +331,8 @@ Registration register_scan(const Bed &bed, const Cloud &cloud, const Pose &prior
   std::memcpy(result.covariance, best.covariance, sizeof result.covariance);
   result.score = best.score;
   result.evidence = best.evidence;
+  result.tops = best.tops;
+  result.agreement = best.agreement;
   result.residual = best.residual;
   result.inliers = best.inliers;
   result.candidates = problem.count;

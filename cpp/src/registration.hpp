@@ -18,6 +18,8 @@ struct Registration {
   double evidence;          // 0 to 1: part of the bed's outline where wall or wall top was found
   double score;             // the greater, the more probable; to compare solutions of the same scan
   double residual;          // root mean square distance of the inliers from the bed, m
+  double agreement;         // 0 to 1: part of the points about each wall that lie on it, on average
+  double tops;              // 0 to 1: part of the points that should be on wall tops that are
   std::int64_t inliers;     // points on wall or wall top
   std::int64_t candidates;  // points near wall or wall top
   Plausibility plausibility;
