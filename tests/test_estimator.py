@@ -257,7 +257,7 @@ def test_a_bare_array_for_two_sensors_is_refused() -> None:
 def test_a_weight_without_a_scale_is_refused() -> None:
     document = tomllib.loads(TRUCK)
     del document["scale"]
-    with pytest.raises(InputError, match="no \\[scale\\]"):
+    with pytest.raises(InputError, match=r"no \[scale\]"):
         Estimator(Truck.from_dict(document)).estimate(box_scan(), gross_kg=5000.0)
 
 
