@@ -68,6 +68,7 @@ void a_cleared_engine_is_as_new() {
   used.engine.find_bed(other.cloud(), identity(), {{0.1, 0.1, 0.1}, {0.1, 0.1, 0.1}}, true, 0.1);
   used.engine.finish({0.2, 0.3});
   used.engine.clear();
+  CHECK(used.engine.integral().footprint == 0.0);  // until the next load is finished
   for (Rig *rig : {&fresh, &used}) {
     rig->engine.add(points.cloud(), kMast, true);
     rig->engine.finish(kNoPrior);

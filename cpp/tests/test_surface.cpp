@@ -169,6 +169,21 @@ void what_is_hidden_lies_between_the_bed_and_its_bound() {
   }
 }
 
+// A hump of the floor, a wheel arch say, stands out of the load where nobody sees it.
+void what_is_hidden_is_not_below_a_hump_of_the_floor() {
+  Scene scene;
+  const auto is_hump = [](double x, double y) { return std::hypot(x - 0.5, y) < 0.3; };
+  const Grid &g = scene.box.spec.grid;
+  for (int i = 0; i < g.size(); ++i)
+    if (is_hump(g.centre_x(i % g.nx), g.centre_y(i / g.nx)))
+      scene.box.floor[static_cast<std::size_t>(i)] = 0.7f;
+  scene.see(where(surface(scene.box, level), [](double x, double y) { return std::hypot(x - 0.5, y) > 0.5; }));
+  scene.finish();
+  CHECK(scene.state(0.5, 0.0) != kSeen);
+  CHECK(std::fabs(scene.height(0.5, 0.0) - 0.7) < 1e-6);
+  CHECK(scene.height(0.5, 0.4) < 0.7);
+}
+
 // A sensor low in front of a step: behind it the floor lies in shadow.
 void a_shadow_is_hidden_and_bounded_by_the_rays_over_it() {
   Scene scene;
@@ -263,6 +278,7 @@ int main() {
   spread_is_the_standard_deviation();
   a_hole_in_a_plane_is_filled_by_the_plane();
   what_is_hidden_lies_between_the_bed_and_its_bound();
+  what_is_hidden_is_not_below_a_hump_of_the_floor();
   a_shadow_is_hidden_and_bounded_by_the_rays_over_it();
   gaps_between_returns_are_in_sight();
   distance_is_to_the_nearest_return();
