@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from volest._core import Engine
 from volest.pose import Pose, rotation_from_rpy
 
-__all__ = ["BedModel", "Layout", "PlacedScan"]
+__all__ = ["BedModel", "Layout", "PlacedScan", "is_return"]
 
 FINEST_CELL_M = 0.05
 CELLS_ALONG_ROOT_AREA = 50
@@ -254,10 +254,17 @@ def _around(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return total
 
 
+def is_return(xyz: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which rows (N,) of a scan (N, 3) are measurements, as the core counts them (cpp/src/geometry.hpp)."""
+    sound: NDArray[np.bool_] = (np.abs(xyz) < 1e4).all(axis=1) & (xyz != 0).any(axis=1)
+    return sound
+
+
 def _in_bed(scan: PlacedScan) -> NDArray[np.float64]:
     """The returns (N, 3) of a scan in the bed frame."""
-    sound = (np.abs(scan.xyz) < 1e4).all(axis=1) & (scan.xyz != 0).any(axis=1)
-    returns: NDArray[np.float64] = scan.xyz[sound].astype(np.float64) @ scan.pose[:3, :3].T + scan.pose[:3, 3]
+    returns: NDArray[np.float64] = (
+        scan.xyz[is_return(scan.xyz)].astype(np.float64) @ scan.pose[:3, :3].T + scan.pose[:3, 3]
+    )
     return returns
 
 

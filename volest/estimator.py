@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest._core import Integral
-from volest.bed import BedModel, Layout, PlacedScan
+from volest.bed import BedModel, Layout, PlacedScan, is_return
 from volest.errors import InputError, ScanError
 from volest.fusion import fuse
 from volest.hidden import generic_weights
@@ -85,7 +85,7 @@ class Estimator:
         """The method: find the bed in each scan, gather their points, complete the surface, integrate."""
         placements = []
         for sensor, xyz in frames:
-            if not _has_returns(xyz):
+            if not is_return(xyz).any():
                 continue
             placed = place(self._engine, self.bed, prior_of(sensor), xyz)
             if isinstance(placed, Misfit):
@@ -220,7 +220,7 @@ def _bed(truck: Truck, sensors: Mapping[str | None, Sensor | None]) -> BedModel:
     for name, path in truck.bed.reference:
         sensor = sensors.get(name) if name is not None else next(iter(sensors.values()))
         xyz = read_points(path).xyz
-        if not _has_returns(xyz):
+        if not is_return(xyz).any():
             raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
         clouds.append((path, sensor, xyz))
 
@@ -258,11 +258,6 @@ def _points(frame: Scan, name: str) -> NDArray[np.float32]:
         xyz = frame[:, :3].astype(np.float32, copy=False)
     side_by_side = xyz.strides[1] == xyz.itemsize
     return xyz if side_by_side else np.ascontiguousarray(xyz)
-
-
-def _has_returns(xyz: NDArray[np.float32]) -> bool:
-    """Whether any row is a measurement."""
-    return bool(((np.abs(xyz) < 1e4).all(axis=1) & (xyz != 0).any(axis=1)).any())
 
 
 def _flagged(result: Result, flag: str) -> Result:

@@ -93,28 +93,28 @@ def place(engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32])
     found = max(tried, key=lambda one: one.score)
     wide = np.array([WIDE_XYZ_M] * 3 + [WIDE_RPY_RAD] * 3) * bed.layout.scale
 
-    def search(points: NDArray[np.float32], pose: NDArray[np.float64], std: NDArray[np.float64]) -> Registration | None:
-        again = engine.find_bed(points, pose, std, prior.rays, LARGEST_REACH_M * bed.layout.scale)
+    def search(points: NDArray[np.float32], pose: NDArray[np.float64]) -> Registration | None:
+        again = engine.find_bed(points, pose, wide, prior.rays, LARGEST_REACH_M * bed.layout.scale)
         return again if _is_sure(again) else None
 
     if _is_sound(found):
         # Walls look alike from any height: one that explains the scan much better is where the sensor is now.
-        lifted = [] if is_vague else [search(xyz, start, wide) for start in _lifted(prior.pose, bed)]
+        lifted = [] if is_vague else [search(xyz, start) for start in _lifted(prior.pose, bed)]
         if all(other is None or other.score < found.score + MUCH_BETTER for other in lifted):
             sigmas = float(np.sqrt(np.sum((found.correction / np.hypot(std, 0.005)) ** 2)))
             return Placement(xyz, found.pose, found.covariance, prior.rays, sigmas > MOVED_SIGMAS, found)
 
-    searched = [search(xyz, start, wide) for start in _knocked(prior.pose, bed)]
+    searched = [search(xyz, start) for start in _knocked(prior.pose, bed)]
     moved = [again for again in searched if again is not None]
     if moved:
         best = max(moved, key=lambda again: again.score)
         doubt = np.diag(np.array([KNOCKED_XYZ_M] * 3 + [KNOCKED_RPY_RAD] * 3) ** 2)
         return Placement(xyz, best.pose, best.covariance + doubt, prior.rays, True, best)
     for unit, scale in UNITS.items():
-        if search((xyz * np.float32(scale)), prior.pose, wide) is not None:
+        if search(xyz * np.float32(scale), prior.pose) is not None:
             return Misfit("wrong_unit", f"the coordinates are in {unit}, expected metres")
     for flip in FLIPS:
-        if search(xyz, prior.pose @ flip, wide) is not None:
+        if search(xyz, prior.pose @ flip) is not None:
             return Misfit("upside_down", "the bed is found only with the sensor turned over")
     return Misfit(*_why(found))
 
