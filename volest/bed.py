@@ -17,10 +17,12 @@ FINEST_CELL_M = 0.05
 CELLS_ALONG_ROOT_AREA = 50
 LEVELS = 64
 LEAST_SKIN_CELLS = 0.8
+LEAST_SPAN, LEAST_RISE = 0.45, 0.12  # of a wall's length and height: where a face must be seen to be told from an arch
 EDGE_M = 0.12  # how far below the wall tops their edges still return
 NOMINAL_STD_M, UNSEEN_STD_M, SEEN_STD_M = 0.006, 0.03, 0.003  # of a wall or floor: as told, unseen among seen, seen
 MOST_LEAN = 0.14  # tangent of the angle at which walls lean outwards at most
 USUAL_LEAN, LEAN_STD = 0.02, 0.03  # what is thought of a wall before it is seen
+USUAL_SAG_M = 0.006  # of a floor's mean below its edges
 OFFSET_STD_M, SLOPE_STD = 0.01, 0.004  # of a wall from its nominal place, and along it
 
 Points = NDArray[np.floating]
@@ -127,7 +129,8 @@ class BedModel:
         fixtures = _fixtures(bed, occupied, bed.rim[0] + 0.03 * layout.scale)
         # What the edges of the wall tops return is no floor, though load may well lie there later.
         edges = _fixtures(bed, occupied, bed.rim[0] - EDGE_M * layout.scale)
-        floor_bed = replace(bed, fixtures=np.where(_beside_walls(bed), edges, fixtures))
+        aloft = _voxels_above(layout, bed.rim[0] + 0.03 * layout.scale)
+        floor_bed = replace(bed, fixtures=np.where(_beside_walls(bed), edges, fixtures) | aloft)
         engine = floor_bed._filled(scans)
         engine.finish(prior_height=0.0, prior_reach=0.15 * layout.scale)
         return replace(bed, floor=engine.height, fixtures=fixtures), scans
@@ -142,12 +145,14 @@ class BedModel:
         facing = [_facing(scans, nominal.walls[wall]) for wall in range(4)]
         fits = [_fit_wall(layout, wall, facing[wall], std_m, together) for wall in range(4)]
         likely = np.array([nominal.walls[i] if fit is None else fit for i, fit in enumerate(fits)])
-        rim = _fit_rim(layout, likely, points, std_m)
-        walls = np.array([_wall_below_rim(layout, i, points) if fit is None else fit for i, fit in enumerate(fits)])
-        relief = np.array([_relief(layout, walls, wall, facing[wall]) for wall in range(4)])
+        floor = _fit_floor(layout, likely, points, std_m)
+        rim = _fit_rim(layout, likely, points, std_m, floor)
+        lean = _usual_lean(fits)
+        walls = [_wall_below_rim(layout, i, points, lean) if fit is None else fit for i, fit in enumerate(fits)]
+        relief = np.array([_relief(layout, np.array(walls), wall, facing[wall]) for wall in range(4)])
         return replace(
             nominal,
-            walls=walls,
+            walls=np.array(walls),
             rim=rim,
             skin=relief[:, 0],
             liner=relief[:, 1],
@@ -227,12 +232,25 @@ def _fixtures(bed: BedModel, occupied: NDArray[np.uint64], above_m: float) -> ND
     """Voxels where the empty bed holds something above a height, and those next to them; dust stands alone."""
     layout = bed.layout
     bits = np.unpackbits(occupied.astype("<u8").view(np.uint8).reshape(*occupied.shape, 8), axis=2, bitorder="little")
-    levels = layout.lowest_m + layout.level_m * np.arange(LEVELS)
-    bits[:, :, levels < above_m] = 0
+    bits[:, :, _levels_m(layout) < above_m] = 0
     company = _around(bits)
     grown = _around(bits * (company >= 4)) > 0
     packed = np.packbits(grown, axis=2, bitorder="little").view("<u8")[:, :, 0]
     return packed.astype(np.uint64)
+
+
+def _levels_m(layout: Layout) -> NDArray[np.float64]:
+    """Where each of the voxels in a column begins."""
+    levels: NDArray[np.float64] = layout.lowest_m + layout.level_m * np.arange(LEVELS, dtype=np.float64)
+    return levels
+
+
+def _voxels_above(layout: Layout, above_m: float) -> np.uint64:
+    """The bits of all voxels that begin above a height."""
+    bits: np.uint64 = np.bitwise_or.reduce(
+        np.uint64(1) << np.flatnonzero(_levels_m(layout) >= above_m).astype(np.uint64)
+    )
+    return bits
 
 
 def _beside_walls(bed: BedModel) -> NDArray[np.bool_]:
@@ -339,7 +357,8 @@ def _fit_wall(layout: Layout, wall: int, points: Points, std_m: float, both_face
         column = max(column - thickness, 0) + min(first + 1, inner.shape[1] - 1)
         row = int(np.argmax(scores[:, column]))
     start = np.array([edges[column + 1], 0.0, leans[row]])
-    if (np.abs(beyond - start[0] - start[2] * z) < 3.0 * noise).sum() < 20:
+    on_it = np.abs(beyond - start[0] - start[2] * z) < 3.0 * noise
+    if on_it.sum() < 20 or not _spans_wall(layout, wall, along[on_it], z[on_it]):
         return None
     design = np.column_stack([np.ones_like(z), along, z])
     prior_std = np.array([np.hypot(OFFSET_STD_M * layout.scale, std_m), np.hypot(SLOPE_STD, 0.3 * std_m), LEAN_STD])
@@ -347,8 +366,26 @@ def _fit_wall(layout: Layout, wall: int, points: Points, std_m: float, both_face
     return _outward_plane(layout, wall, fitted)
 
 
-def _wall_below_rim(layout: Layout, wall: int, points: Points) -> NDArray[np.float64]:
-    """A wall whose face no sensor saw: from the nominal floor's edge to the inner edge of its top, if seen."""
+def _spans_wall(layout: Layout, wall: int, along: Points, z: Points) -> bool:
+    """Whether points lie all over a wall's face, and not only on a wheel arch or on what else stands there."""
+    across = layout.width_m if wall < 2 else layout.length_m
+    bins = max(4, int(across / (0.15 * layout.scale)))
+    filled = np.histogram(along, bins=bins, range=(-across / 2, across / 2))[0] > 0
+    low, high = np.quantile(z, (0.05, 0.95))
+    return bool(filled.mean() >= LEAST_SPAN and high - low >= LEAST_RISE * layout.height_m)
+
+
+def _usual_lean(fits: Sequence[NDArray[np.float64] | None]) -> float:
+    """How far a wall leans that was not seen: as those that were, for they are made alike."""
+    leans = [float(fit[2] / np.linalg.norm(fit[:2])) for fit in fits if fit is not None]
+    return (USUAL_LEAN + sum(leans)) / (1 + len(leans))
+
+
+def _wall_below_rim(layout: Layout, wall: int, points: Points, lean: float) -> NDArray[np.float64]:
+    """A wall whose face no sensor saw: from the nominal floor's edge to the inner edge of its top, if seen.
+
+    Where the top was not seen, too, the wall has the given lean (a tangent).
+    """
     beyond, _, z = _near_wall(layout, wall, points)
     over = (z - layout.height_m) / (0.04 * layout.scale)
     farthest = MOST_LEAN * layout.height_m + 0.02 * layout.scale
@@ -356,7 +393,6 @@ def _wall_below_rim(layout: Layout, wall: int, points: Points) -> NDArray[np.flo
     # A top ends where it is; a face goes on above or below.
     level, above, below = (np.histogram(beyond[np.abs(over - at) < 1.0], bins=bins)[0] for at in (0.0, 3.0, -3.0))
     top = level - np.maximum(above, below)
-    lean = USUAL_LEAN
     if np.clip(top, 0, None).sum() >= 20:
         inner = int(np.argmax(top >= 0.3 * top.max()))
         lean = max(0.0, float(bins[inner]) / layout.height_m)
@@ -382,19 +418,47 @@ def _outward_plane(layout: Layout, wall: int, beyond: NDArray[np.float64]) -> ND
     return _plane(wall, beyond + np.array([side / 2, 0.0, 0.0]))
 
 
-def _fit_rim(layout: Layout, walls: NDArray[np.float64], points: Points, std_m: float) -> NDArray[np.float64]:
-    """The plane of the wall tops from the returns just behind the inner faces."""
+def _fit_floor(layout: Layout, walls: NDArray[np.float64], points: Points, std_m: float) -> NDArray[np.float64] | None:
+    """The floor's height and slopes along x and y, its sag taken off; None where little of it was seen."""
+    reach = 0.06 * layout.scale + 2.0 * std_m
+    inside = (points @ walls[:, :3].T - walls[:, 3]).min(axis=1) > 0.15 * layout.scale
+    x, y, z = points[inside & (np.abs(points[:, 2]) < 3.0 * reach)].T
+    sides = ((x, layout.length_m), (y, layout.width_m))
+    bins = [np.histogram(along, 12, (-side / 2, side / 2))[0] > 0 for along, side in sides]
+    if len(z) < 200 or min(filled.mean() for filled in bins) < LEAST_SPAN:
+        return None
+    design = np.column_stack([np.ones_like(z), x, y])
+    fitted = np.zeros(3)
+    for noise in (reach, 0.5 * reach, 0.02 * layout.scale):
+        prior_std = np.array([std_m, std_m, std_m]) + 0.01
+        fitted = _robust_fit(design, z, fitted, np.zeros(3), prior_std, noise)
+    fitted[0] += USUAL_SAG_M * layout.scale
+    return fitted
+
+
+def _fit_rim(
+    layout: Layout, walls: NDArray[np.float64], points: Points, std_m: float, floor: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """The plane of the wall tops from the returns just behind the inner faces; thought to be level with the floor."""
     distance = (points @ walls[:, :3].T - walls[:, 3]).min(axis=1)
-    over = points[:, 2] - layout.height_m
-    near = (distance < -0.005 * layout.scale) & (distance > -0.05 * layout.scale) & (np.abs(over) < 0.12 * layout.scale)
-    top, over = points[near], over[near]
     noise = 0.01 * layout.scale
+    expected, prior_std = np.zeros(3), np.array([np.hypot(0.8 * noise, std_m), *[np.hypot(0.003, 0.3 * std_m)] * 2])
+    if floor is not None:
+        expected, prior_std = _merged(expected, prior_std, floor, np.array([1.2 * noise, 0.004, 0.004]))
+    design = np.column_stack([np.ones(len(points)), points[:, :2]])
+    over = points[:, 2] - layout.height_m - design @ expected
+    near = (distance < -0.005 * layout.scale) & (distance > -0.05 * layout.scale) & (np.abs(over) < 0.12 * layout.scale)
+    design, over = design[near], over[near]
     edges = np.arange(-0.12, 0.13, 0.01) * layout.scale
     middles = edges[:-1] + noise / 2
-    likely = np.histogram(over, bins=edges)[0] * np.exp(-0.5 * (middles / np.hypot(1.5 * noise, std_m)) ** 2)
-    start = np.array([middles[int(np.argmax(likely))] if len(top) else 0.0, 0.0, 0.0])
-    design = np.column_stack([np.ones(len(top)), top[:, 0], top[:, 1]])
-    prior_std = np.array([np.hypot(0.8 * noise, std_m), *[np.hypot(0.003, 0.3 * std_m)] * 2])
-    rim = _robust_fit(design, over, start, np.zeros(3), prior_std, noise)
-    rim[0] += layout.height_m
+    likely = np.histogram(over, bins=edges)[0] * np.exp(-0.5 * (middles / max(1.5 * noise, 1.5 * prior_std[0])) ** 2)
+    start = np.array([middles[int(np.argmax(likely))] if len(over) else 0.0, 0.0, 0.0])
+    off = _robust_fit(design, over, start, np.zeros(3), prior_std, noise)
+    rim: NDArray[np.float64] = expected + off + np.array([layout.height_m, 0.0, 0.0])
     return rim
+
+
+def _merged(a: Points, a_std: Points, b: Points, b_std: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two independent opinions as one, with its standard deviation."""
+    weight = 1.0 / a_std**2 + 1.0 / b_std**2
+    return (a / a_std**2 + b / b_std**2) / weight, 1.0 / np.sqrt(weight)

@@ -3,9 +3,11 @@
 namespace volest {
 namespace {
 
-constexpr int kWindow = 2;         // cells to each side that are asked for support
-constexpr int kNear = 2;           // voxels up and down that count as the same height
-constexpr double kSupport = 0.5;   // part of the neighbours with returns that must be at the same height
+constexpr int kWindow = 2;        // cells to each side that are asked for support
+constexpr int kNear = 2;          // voxels up and down that count as the same height
+constexpr double kSupport = 0.5;  // part of the neighbours with returns that must be at the same height
+constexpr std::int64_t kCompany =
+    2;  // returns at the same height, in the cell or in as many neighbours, beside one
 constexpr double kPerched = 0.3;   // m above the load further in: more than load at the edge can stand
 constexpr double kThick = 0.3;     // m; a layer of this depth shows nothing of the floor below
 constexpr int kRelaxations = 120;  // sweeps of the membrane
@@ -32,9 +34,9 @@ std::uint64_t levels(int low, int high) {
   return (~std::uint64_t{0} >> (63 - high)) & (~std::uint64_t{0} << low);
 }
 
-// Part of the neighbouring columns with points that have some at the run's height; 0 when there are none:
-// sensors draw lines, dust stands alone.
-double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run) {
+// Whether the neighbouring columns that have points have them at the run's height: sensors draw lines, dust
+// stands alone, or in twos by chance where nothing else was hit.
+bool is_supported(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run, std::int64_t returns) {
   const std::uint64_t wanted = levels(run.low - kNear, run.high + kNear);
   int with = 0, near = 0;
   for (int y = iy - kWindow; y <= iy + kWindow; ++y)
@@ -44,7 +46,7 @@ double support(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run
       with += column != 0;
       near += (column & wanted) != 0;
     }
-  return with == 0 ? 0.0 : static_cast<double>(near) / with;
+  return near > 0 && near >= kSupport * with && near + returns > kCompany;
 }
 
 // Whether the seen cell lies at the edge, above the wall tops and high above what lies further in: a tarp roll,
@@ -204,7 +206,9 @@ SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &ma
       Run chosen{-1, -1};
       for (std::uint64_t left = voxels.mask[i]; left != 0 && chosen.low < 0;) {
         const Run run = highest_run(left);
-        if (support(g, voxels.mask, ix, iy, run) >= kSupport) chosen = run;
+        std::int64_t returns = 0;
+        for (int k = run.low; k <= run.high; ++k) returns += Voxels::count(column[k]);
+        if (is_supported(g, voxels.mask, ix, iy, run, returns)) chosen = run;
         left &= ~levels(run.low, 63);
       }
       if (chosen.low >= 0) {

@@ -32,6 +32,7 @@ class BedShape:
         self.half_x_m = (scene.length_m + scene.d_length_m) / 2.0
         self.half_y_m = (scene.width_m + scene.d_width_m) / 2.0
         self.wall_top_m = scene.height_m + scene.d_height_m
+        self.headboard_m = scene.headboard_m
         self.walls = self._walls()
 
     def _walls(self) -> tuple[Wall, Wall, Wall, Wall]:

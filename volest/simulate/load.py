@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from volest.errors import SceneError
-from volest.simulate.bedshape import BedShape
 from volest.simulate.heaps import base_form
 from volest.simulate.heightfield import HeightField
 from volest.simulate.pile import Floats, correlated_noise, cover_with, scatter
 from volest.simulate.scene import LoadScene
 
-__all__ = ["load_surface"]
+__all__ = ["Opening", "load_surface"]
+
+
+class Opening(Protocol):
+    """What a load must know of the bed it lies in; all in metres in the bed frame."""
+
+    @property
+    def footprint_m(self) -> tuple[float, float, float, float]:
+        """The opening at the wall tops: x0, x1, y0, y1."""
+
+    wall_top_m: float
+    headboard_m: float  # how far the front wall's headboard stands above the other wall tops
+    half_x_m: float  # of the floor
+    half_y_m: float
+
+    def empty_m(self, x: Floats, y: Floats) -> Floats:
+        """Height of the empty bed's inner surface, never above the wall tops."""
+
+    def ground_m(self, x: Floats, y: Floats) -> Floats:
+        """Height of what a thin layer lies on."""
+
 
 RIM_SLOPE = math.tan(math.radians(70.0))  # bags and lumps at the rim stand no steeper
 
 
-def load_surface(scene: LoadScene, bed: BedShape, rng: np.random.Generator) -> HeightField | None:
+def load_surface(scene: LoadScene, bed: Opening, rng: np.random.Generator) -> HeightField | None:
     """The load's upper surface, a hole where there is none; None for an empty bed.
 
     The field is the load: truth is integrated over its triangles, and rays are cast at them.
@@ -44,7 +64,7 @@ def load_surface(scene: LoadScene, bed: BedShape, rng: np.random.Generator) -> H
 
 
 def _fit(
-    surface: Callable[[float], Floats], empty: Floats, field: HeightField, bed: BedShape, scene: LoadScene
+    surface: Callable[[float], Floats], empty: Floats, field: HeightField, bed: Opening, scene: LoadScene
 ) -> Floats:
     """The surface of that parameter at which the load fills what the scene asks for, by bisection."""
     _, _, y0, y1 = bed.footprint_m
@@ -78,7 +98,7 @@ def _without_sunken(z: Floats, empty: Floats) -> Floats:
     return np.where(near, z, np.nan)
 
 
-def _closed_form(scene: LoadScene, bed: BedShape, x: Floats, y: Floats) -> Floats:
+def _closed_form(scene: LoadScene, bed: Opening, x: Floats, y: Floats) -> Floats:
     """Surfaces whose volume a formula gives."""
     x0, x1, y0, y1 = bed.footprint_m
     if scene.kind == "box":
@@ -102,18 +122,18 @@ def _shape(scene: LoadScene, field: HeightField, rng: np.random.Generator) -> Fl
     return z
 
 
-def _envelope(scene: LoadScene, bed: BedShape, x: Floats, y: Floats) -> Floats:
+def _envelope(scene: LoadScene, bed: Opening, x: Floats, y: Floats) -> Floats:
     """The greatest height that stands: rising from the rims, and from the headboard's top where there is one."""
     x0, x1, y0, y1 = bed.footprint_m
     coarse = scene.bag_m > 0.0 or scene.lump_m > 0.0
     slope = RIM_SLOPE if coarse else math.tan(math.radians(scene.repose_deg))
-    front = x1 - x + bed.scene.headboard_m / slope
+    front = x1 - x + bed.headboard_m / slope
     side = np.minimum(y1 - y, y - y0) + scene.overhang_m
     distance = np.minimum(np.minimum(front, x - x0), side)
     return bed.wall_top_m + slope * np.maximum(distance, 0.0)
 
 
-def _carryback(scene: LoadScene, bed: BedShape, field: HeightField, rng: np.random.Generator) -> Floats:
+def _carryback(scene: LoadScene, bed: Opening, field: HeightField, rng: np.random.Generator) -> Floats:
     """What stays after tipping, a thickness of arbitrary scale: patches, fillings along walls and in corners, lumps."""
     x, y = field.nodes()
     a, b = bed.half_x_m, bed.half_y_m

@@ -10,7 +10,7 @@ import numpy as np
 from volest.simulate.mounts import draw_pose_std, draw_sensor
 from volest.simulate.scene import Scene, scene_from_dict
 
-__all__ = ["LOADS", "MOUNTS", "SENSORS", "random_scene"]
+__all__ = ["LOADS", "MOUNTS", "SENSORS", "choose", "random_load", "random_scene"]
 
 LOADS = {"smooth": 0.2, "rough": 0.27, "bags": 0.15, "flat": 0.1, "peaked": 0.15, "carryback": 0.08, "none": 0.05}
 SENSORS = {"os128": 0.7, "vlp16": 0.15, "tof": 0.15}
@@ -32,8 +32,8 @@ def random_scene(
     load: a name in LOADS; sensor: in SENSORS; mount: in MOUNTS; columns: of os128, so that campaigns can go faster.
     A scene without a scan of the empty bed has a bed that is nearly its nominal box, else nobody could measure it.
     """
-    kind = load or _choose(rng, LOADS)
-    device = sensor or _choose(rng, SENSORS)
+    kind = load or choose(rng, LOADS)
+    device = sensor or choose(rng, SENSORS)
     place = mount or _mount_for(rng, device)
     has_reference = bool(rng.random() < 0.75) if reference is None else reference
     bed = _bed(rng) if has_reference else _plain_bed(rng)
@@ -44,7 +44,7 @@ def random_scene(
         "seed": int(rng.integers(0, 2**31)),
         "truck_id": f"KT-{rng.integers(1000, 10000)}-SIM",
         "bed": bed,
-        "load": _load(rng, kind, bed),
+        "load": random_load(rng, kind, bed["length_m"], bed["width_m"], bed["height_m"]),
         "sensor": sensors,
         "weight": _weight(rng),
         "material": _material(rng),
@@ -55,7 +55,8 @@ def random_scene(
     return scene_from_dict(scene, "random scene")
 
 
-def _choose(rng: np.random.Generator, shares: dict[str, float]) -> str:
+def choose(rng: np.random.Generator, shares: dict[str, float]) -> str:
+    """One of the names, with its share."""
     weights = np.array(list(shares.values()))
     return str(rng.choice(list(shares), p=weights / weights.sum()))
 
@@ -64,7 +65,7 @@ def _mount_for(rng: np.random.Generator, device: str) -> str:
     """Where such a sensor is likely to sit: one with few rows or a narrow view alone at a mast sees half a bed."""
     if device == "tof":
         return "overhead"
-    return _choose(rng, MOUNTS if device == "os128" else {"overhead": 0.6, "front": 0.2, "front+rear": 0.2})
+    return choose(rng, MOUNTS if device == "os128" else {"overhead": 0.6, "front": 0.2, "front+rear": 0.2})
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:
@@ -143,11 +144,12 @@ def _arches(rng: np.random.Generator, bed: Table) -> list[Table]:
     return [{"side": "left", **arch}, {"side": "right", **arch}]
 
 
-def _load(rng: np.random.Generator, kind: str, bed: Table) -> Table:
+def random_load(rng: np.random.Generator, kind: str, length_m: float, width_m: float, height_m: float) -> Table:
+    """A load of this kind that can lie in a bed of these dimensions; a few are still too steep to fit."""
     repose = _between(rng, 25.0, 45.0)
     # A roof of this slope on all four sides holds that much above struck level; loads stay well below it.
-    length, width, height = max(bed["length_m"], bed["width_m"]), min(bed["length_m"], bed["width_m"]), bed["height_m"]
-    roof = math.tan(math.radians(repose)) * (3.0 * length - width) * width / (12.0 * length * height)
+    length, width = max(length_m, width_m), min(length_m, width_m)
+    roof = math.tan(math.radians(repose)) * (3.0 * length - width) * width / (12.0 * length * height_m)
     fills = {"flat": (0.05, 1.02), "peaked": (0.2, 1.0 + 0.85 * roof), "carryback": (0.003, 0.03), "none": (0.0, 0.0)}
     textures = {"flat": 0.006, "smooth": 0.01, "peaked": 0.03, "carryback": 0.005}
     load: Table = {
