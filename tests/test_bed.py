@@ -197,7 +197,7 @@ def test_bad_points_in_the_reference_change_nothing() -> None:
         BedModel.from_reference(layout, [PlacedScan(xyz, prior.pose, True, prior.std_m)])[0]
         for xyz in (cloud.xyz, dirty)
     )
-    for name in ("walls", "rim", "skin", "liner", "floor", "fixtures"):
+    for name in ("walls", "rim", "skin", "liner", "covered", "floor", "fixtures"):
         assert getattr(clean, name).tobytes() == getattr(mixed, name).tobytes(), name
 
 

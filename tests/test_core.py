@@ -292,7 +292,7 @@ def test_arrays_of_another_shape_are_refused() -> None:
         bed.engine().add(points, np.eye(3), True)
     with pytest.raises(ValueError, match="std: wrong shape"):
         bed.engine().find_bed(points, np.eye(4), np.zeros(3), True, 0.1)
-    for name in ("walls", "rim", "skin", "liner", "floor", "fixtures"):
+    for name in ("walls", "rim", "skin", "liner", "covered", "floor", "fixtures"):
         with pytest.raises(ValueError, match=f"{name}: wrong shape"):
             replace(bed, **{name: np.zeros((2, 2), getattr(bed, name).dtype)}).engine()
 
@@ -300,7 +300,7 @@ def test_arrays_of_another_shape_are_refused() -> None:
 def test_grids_that_are_too_large_are_refused() -> None:
     bed = BedModel.nominal(TRUCK)
     arguments = {"x0": 0.0, "y0": 0.0, "cell": 0.1, "nx": 5000, "ny": 10, "z0": 0.0, "dz": 0.1, "nz": LEVELS}
-    rest = {name: getattr(bed, name) for name in ("walls", "rim", "skin", "liner", "floor", "fixtures")}
+    rest = {name: getattr(bed, name) for name in ("walls", "rim", "skin", "liner", "covered", "floor", "fixtures")}
     with pytest.raises(ValueError, match="4096 cells"):
         Engine(**arguments, scale=1.0, wall_std=bed.wall_std_m, **rest)
 

@@ -60,6 +60,7 @@ class Engine:
         wall_std: NDArray[np.float64],
         skin: NDArray[np.float64],
         liner: NDArray[np.float64],
+        covered: NDArray[np.bool_],
         floor: NDArray[np.float32],
         fixtures: NDArray[np.uint64],
     ) -> None: ...

@@ -22,6 +22,7 @@ EDGE_M = 0.12  # how far below the wall tops their edges still return
 NOMINAL_STD_M, UNSEEN_STD_M, SEEN_STD_M = 0.006, 0.03, 0.003  # of a wall or floor: as told, unseen among seen, seen
 MOST_LEAN = 0.14  # tangent of the angle at which walls lean outwards at most
 USUAL_LEAN, LEAN_STD = 0.02, 0.03  # what is thought of a wall before it is seen
+TOP_M, MOST_COVER_M = 0.03, 0.25  # how far above a wall's top returns are of it, and of what lies on it
 USUAL_SAG_M = 0.006  # of a floor's mean below its edges
 OFFSET_STD_M, SLOPE_STD = 0.01, 0.004  # of a wall from its nominal place, and along it
 
@@ -97,6 +98,7 @@ class BedModel:
     rim: NDArray[np.float64]  # (3,): height of the wall tops = rim[0] + rim[1] x + rim[2] y
     skin: NDArray[np.float64]  # (4,) m: returns this near to a wall are of the wall or its ribs
     liner: NDArray[np.float64]  # (4,) m: what ribs and bulges add to a wall on average
+    covered: NDArray[np.bool_]  # (4,): whether something lies on a wall's top, a rolled-up tarp say, and hides it
     floor: NDArray[np.float32]  # (ny, nx) m
     fixtures: NDArray[np.uint64]  # (ny, nx): bit k is set where something stands at voxel level k of the empty bed
     floor_std_m: float  # standard uncertainty of the floor's height as a whole
@@ -111,6 +113,7 @@ class BedModel:
             rim=np.array([layout.height_m, 0.0, 0.0]),
             skin=np.full(4, LEAST_SKIN_CELLS * layout.cell_m),
             liner=np.zeros(4),
+            covered=np.zeros(4, dtype=np.bool_),
             floor=np.zeros(layout.shape[::-1], dtype=np.float32),
             fixtures=np.zeros(layout.shape[::-1], dtype=np.uint64),
             floor_std_m=NOMINAL_STD_M * layout.scale,
@@ -156,6 +159,7 @@ class BedModel:
             rim=rim,
             skin=relief[:, 0],
             liner=relief[:, 1],
+            covered=_covered(layout, np.array(walls), rim, points),
             floor=np.full_like(nominal.floor, layout.lowest_m),
             floor_std_m=SEEN_STD_M * layout.scale,
             wall_std_m=np.array([UNSEEN_STD_M if fit is None else SEEN_STD_M for fit in fits]) * layout.scale,
@@ -196,6 +200,7 @@ class BedModel:
             wall_std=self.wall_std_m,
             skin=self.skin,
             liner=self.liner,
+            covered=self.covered,
             floor=self.floor,
             fixtures=self.fixtures,
         )
@@ -456,6 +461,19 @@ def _fit_rim(
     off = _robust_fit(design, over, start, np.zeros(3), prior_std, noise)
     rim: NDArray[np.float64] = expected + off + np.array([layout.height_m, 0.0, 0.0])
     return rim
+
+
+def _covered(layout: Layout, walls: NDArray[np.float64], rim: NDArray[np.float64], points: Points) -> NDArray[np.bool_]:
+    """Which walls (4,) have most of the returns over their tops above them: of a rolled-up tarp, say."""
+    inside = points @ walls[:, :3].T - walls[:, 3]
+    over = points[:, 2] - rim[0] - points[:, :2] @ rim[1:]
+    wall = inside.argmin(axis=1)
+    behind = inside.min(axis=1)
+    about = (behind < 0.0) & (behind > -0.06 * layout.scale) & (over > -TOP_M * layout.scale)
+    about &= over < MOST_COVER_M * layout.scale
+    above = np.bincount(wall[about & (over > TOP_M * layout.scale)], minlength=4)
+    covered: NDArray[np.bool_] = above > np.maximum(10, 0.5 * np.bincount(wall[about], minlength=4))
+    return covered
 
 
 def _merged(a: Points, a_std: Points, b: Points, b_std: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

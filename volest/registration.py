@@ -30,7 +30,7 @@ MOVED_SIGMAS = 5.0
 VAGUE_M = 0.02  # a told pose that may put the bed off by more is begun with in several places
 
 LIFT_M = 0.15  # how much higher and lower a sensor is looked for that was found where it is told
-MUCH_BETTER = 60.0  # by score: told heights of sound scans are worse by up to 58, those of knocked sensors by 50 to 250
+MUCH_BETTER = 12.0  # by score: told heights of sound scans are worse by up to 12, those of knocked sensors by 10 to 50
 WIDE_XYZ_M = 0.3  # how far a sensor may have been knocked
 WIDE_RPY_RAD = 0.12
 KNOCKED_XYZ_M, KNOCKED_RPY_RAD = 0.01, 0.004  # how well the pose of a sensor that was knocked is found

@@ -95,11 +95,13 @@ class BoundEngine {
 
 BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, double z0, double dz, int nz,
                         double scale, const Doubles &walls, const Doubles &rim, const Doubles &wall_std,
-                        const Doubles &skin, const Doubles &liner, const Floats &floor, const Masks &fixtures) {
+                        const Doubles &skin, const Doubles &liner, const py::array_t<bool> &covered,
+                        const Floats &floor, const Masks &fixtures) {
   expect_shape(walls, {kWalls, 4}, "walls");
   expect_shape(wall_std, {kWalls}, "wall_std");
   expect_shape(skin, {kWalls}, "skin");
   expect_shape(liner, {kWalls}, "liner");
+  expect_shape(covered, {kWalls}, "covered");
   expect_shape(rim, {3}, "rim");
   EngineSpec spec{{x0, y0, cell, nx, ny}, z0, dz, nz};
   Bed bed{};
@@ -111,6 +113,7 @@ BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, doubl
     bed.wall_std[i] = wall_std.at(i);
     bed.skin[i] = skin.at(i);
     bed.liner[i] = liner.at(i);
+    bed.covered[i] = covered.at(i);
   }
   for (py::ssize_t i = 0; i < 3; ++i) bed.rim[i] = rim.at(i);
   return BoundEngine(spec, bed, floor, fixtures);
@@ -213,8 +216,8 @@ void bind_engine(py::module_ &m) {
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
            py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
-           py::arg("rim"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("floor"),
-           py::arg("fixtures"))
+           py::arg("rim"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("covered"),
+           py::arg("floor"), py::arg("fixtures"))
       .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
            py::arg("reach"), py::arg("start") = Doubles(std::vector<py::ssize_t>{6}, kNoCorrection))
       .def("clear", [](BoundEngine &e) { e->clear(); })

@@ -15,6 +15,7 @@ struct Bed {
   double wall_std[kWalls];  // m; how well each wall's place is known
   double skin[kWalls];      // m; returns this near to a wall belong to the wall, its ribs included
   double liner[kWalls];     // m; thickness that ribs and bulges have on average over a wall
+  bool covered[kWalls];     // whether something lies on the wall's top, a rolled-up tarp say, and hides it
   const float *floor;       // grid.size() heights of the empty bed between the walls, m
   const std::uint64_t
       *fixtures;  // grid.size() masks of the levels where something stands in the empty bed's air

@@ -3,19 +3,21 @@
 namespace volest {
 namespace {
 
-constexpr int kClasses = 2 * kWalls;     // each wall's face, then each wall's top
-constexpr int kSums = 21 + 6 + 2;        // upper triangle of J'J, J'r, sum of weights, sum of squares
-constexpr double kFixed = 1 << 30;       // sums are integers in units of 2^-30
-constexpr double kEdge = 0.03;           // m; faces end this far below the wall tops
-constexpr double kRimWidth = 0.07;       // m; how far tops are looked for behind the inner face
-constexpr double kRimReach = 0.15;       // m; the farthest a top may be above or below its place
-constexpr double kCorner = 0.1;          // m; nearer to a corner two walls claim a point
-constexpr double kNoise = 0.015;         // m; distance of a good point from the model: noise, bulges, ribs
-constexpr double kFinest = 0.03;         // m; half-width of the kernel at the end
-constexpr double kCautious = 0.04;       // m; its half-width at the start when the told pose is believed
-constexpr double kGate = 0.15;           // m; points this near to a wall should be on it
-constexpr double kMostPerClass = 60.0;   // points of one wall err together: no more count as independent
-constexpr double kTopsPerFace = 0.05;    // points on tops that are due for each on a face
+constexpr int kClasses = 2 * kWalls;    // each wall's face, then each wall's top
+constexpr int kSums = 21 + 6 + 2;       // upper triangle of J'J, J'r, sum of weights, sum of squares
+constexpr double kFixed = 1 << 30;      // sums are integers in units of 2^-30
+constexpr double kEdge = 0.03;          // m; faces end this far below the wall tops
+constexpr double kRimWidth = 0.07;      // m; how far tops are looked for behind the inner face
+constexpr double kRimReach = 0.15;      // m; the farthest a top may be above or below its place
+constexpr double kCorner = 0.1;         // m; nearer to a corner two walls claim a point
+constexpr double kNoise = 0.015;        // m; distance of a good point from the model: noise, bulges, ribs
+constexpr double kFinest = 0.03;        // m; half-width of the kernel at the end
+constexpr double kCautious = 0.04;      // m; its half-width at the start when the told pose is believed
+constexpr double kGate = 0.15;          // m; points this near to a wall should be on it
+constexpr double kMostPerClass = 60.0;  // points of one wall err together: no more count as independent
+constexpr double kWorth = 0.2;         // of one of those in the score: a tarp roll deceives all of them at once
+constexpr double kTopsPerFace = 0.05;  // points on tops that are due for each on a face
+constexpr double kFewTops = 0.02;      // fewer for each inlier say nothing: all tops in view are covered
 constexpr int kAnneal = 8, kRefine = 6;  // iterations with a shrinking and with the finest kernel
 static_assert(kAnneal == 8, "the kernel shrinks by three square roots");
 constexpr int kBins = 16;  // stretches of a wall that are asked for evidence
@@ -63,7 +65,7 @@ bool residual_at(const Bed &bed, const bool facing[kWalls], Vec3 p, double reach
     out.kind = wall;
     return true;
   }
-  if (least < -0.005 * bed.scale && least > -kRimWidth * bed.scale &&
+  if (!bed.covered[wall] && least < -0.005 * bed.scale && least > -kRimWidth * bed.scale &&
       std::fabs(over) < std::fmin(reach, kRimReach * bed.scale)) {
     out.value = over;
     out.normal = {-bed.rim[1], -bed.rim[2], 1.0};
@@ -267,6 +269,7 @@ void rate(const Problem &problem, Solution &s) {
     squares += static_cast<double>(on.v[k][28]) / kFixed;
   }
   s.agreement = full > 0.0 ? s.score / full : 0.0;
+  s.score *= kWorth;
   for (int i = 0; i < 6; ++i) s.score -= 0.5 * problem.information[i] * s.correction[i] * s.correction[i];
   s.residual = weights > 0.0 ? std::sqrt(squares / weights) : 0.0;
   s.inliers = 0;
@@ -276,15 +279,15 @@ void rate(const Problem &problem, Solution &s) {
     for (std::uint32_t bins = on.bins[w] | on.bins[kWalls + w]; bins; bins &= bins - 1) ++found;
   }
   s.evidence = static_cast<double>(found) / (kWalls * kBins);
-  std::int64_t tops_near = 0, tops_on = 0;
-  for (int w = kWalls; w < kClasses; ++w) {
-    tops_near += near.points[w];
-    tops_on += on.points[w];
+  std::int64_t tops_near = 0, tops_on = 0, faces_on = 0;
+  for (int w = 0; w < kWalls; ++w) {
+    tops_near += near.points[kWalls + w];
+    tops_on += on.points[kWalls + w];
+    if (!problem.bed.covered[w]) faces_on += on.points[w];
   }
   // Where faces are seen tops must be, too: a bed that is too high or too low has faces all the same.
-  const double due =
-      std::fmax(static_cast<double>(tops_near), kTopsPerFace * static_cast<double>(s.inliers - tops_on));
-  s.tops = due < 1.0 ? 1.0 : static_cast<double>(tops_on) / due;
+  const double due = std::fmax(static_cast<double>(tops_near), kTopsPerFace * static_cast<double>(faces_on));
+  s.tops = due < kFewTops * static_cast<double>(s.inliers) + 1.0 ? 1.0 : static_cast<double>(tops_on) / due;
 }
 
 // From a start, anneals the kernel from `reach` down to the finest.
