@@ -4,7 +4,7 @@
 
 Scenes are drawn by volest.simulate.random_scene from --seed on and estimated without a network. What each cell without
 returns shows of itself (cpp/src/hidden.cpp) is held against how far the true surface lies below the membrane there; a
-network of two hidden layers is fitted to that by Adam (Kingma and Ba, 2015). Needs some minutes; the same seed and
+network is fitted to that (volest/network.py). Needs some minutes; the same seed and
 versions give the same file. Score it on other seeds with benchmarks/accuracy.py.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from volest.bed import Layout
 from volest.errors import InputError, SceneError
 from volest.estimator import Estimator
+from volest.network import fit, rms_m
 from volest.simulate import random_scene, simulate, write
 from volest.simulate.simulation import Simulated
 from volest.truck import Truck
@@ -30,7 +30,6 @@ Floats = NDArray[np.float64]
 Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 CELLS_A_SCENE = 300
-UNITS = (24, 12)
 PLACES = 4  # a cell's true height is the mean of so many places along each axis
 TARGET = Path(__file__).parents[1] / "volest/data/hidden.npy"
 
@@ -88,52 +87,6 @@ def true_heights(simulated: Simulated, layout: Layout) -> tuple[Floats, NDArray[
     return over_cells(top), over_cells(within.astype(np.float64)) == 1.0
 
 
-def fit(features: NDArray[np.float32], drops: NDArray[np.float32], epochs: int = 40) -> NDArray[np.float32]:
-    """The network's numbers in the order of cpp/src/hidden.hpp."""
-    rng = np.random.default_rng(0)
-    mean, scale = features.mean(axis=0), 1.0 / np.maximum(features.std(axis=0), 1e-3)
-    x, y = (features - mean) * scale, drops[:, None]
-    sizes = (x.shape[1], *UNITS, 1)
-    layers = [rng.normal(0.0, np.sqrt(2.0 / a), (b, a)) for a, b in pairwise(sizes)]
-    parameters = [p for layer in layers for p in (layer, np.zeros(layer.shape[0]))]
-    first, second = [np.zeros_like(p) for p in parameters], [np.zeros_like(p) for p in parameters]
-    step, batch = 0, 1024
-    for epoch in range(epochs):
-        rate = 3e-3 * 0.5 * (1.0 + np.cos(np.pi * epoch / epochs))
-        for rows in np.array_split(rng.permutation(len(x)), max(1, len(x) // batch)):
-            step += 1
-            for k, gradient in enumerate(gradients(parameters, x[rows], y[rows])):
-                first[k] += 0.1 * (gradient - first[k])
-                second[k] += 0.001 * (gradient**2 - second[k])
-                moved = (first[k] / (1 - 0.9**step)) / (np.sqrt(second[k] / (1 - 0.999**step)) + 1e-8)
-                parameters[k] -= rate * moved + 1e-5 * parameters[k]
-    left = y - forward(parameters, x)[-1]
-    print(f"{len(y)} cells: RMS {np.sqrt(np.mean(y**2)):.4f} m before, {np.sqrt(np.mean(left**2)):.4f} m after")
-    return np.concatenate([mean, scale, *[p.ravel() for p in parameters]]).astype(np.float32)
-
-
-def forward(parameters: list[Floats], x: Floats) -> list[Floats]:
-    """What each layer gives, the input first."""
-    values = [x]
-    for k in range(0, len(parameters), 2):
-        values.append(values[-1] @ parameters[k].T + parameters[k + 1])
-        if k + 2 < len(parameters):
-            values[-1] = np.maximum(values[-1], 0.0)
-    return values
-
-
-def gradients(parameters: list[Floats], x: Floats, y: Floats) -> list[Floats]:
-    """Of the mean squared error, large errors counted as 0.5 m: of each parameter in turn."""
-    values = forward(parameters, x)
-    back = np.clip(values[-1] - y, -0.5, 0.5) / len(x)
-    found: list[Floats] = []
-    for k in range(len(parameters) - 2, -1, -2):
-        inputs = values[k // 2]
-        found[:0] = [back.T @ inputs, back.sum(axis=0)]
-        back = (back @ parameters[k]) * (inputs > 0.0)
-    return found
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=900, help="how many")
@@ -142,4 +95,8 @@ if __name__ == "__main__":
     with ProcessPoolExecutor() as pool:
         rows = list(pool.map(cells_of, range(arguments.seed, arguments.seed + arguments.scenes), chunksize=4))
     kept = [(f, d) for f, d in rows if len(d)]
-    np.save(TARGET, fit(np.concatenate([f for f, _ in kept]), np.concatenate([d for _, d in kept])), allow_pickle=False)
+    features, drops = np.concatenate([f for f, _ in kept]), np.concatenate([d for _, d in kept])
+    weights = fit(features, drops)
+    before, after = float(np.sqrt(np.mean(drops**2))), rms_m(weights, features, drops)
+    print(f"{len(drops)} cells: RMS {before:.4f} m before, {after:.4f} m after")
+    np.save(TARGET, weights, allow_pickle=False)

@@ -294,11 +294,6 @@ def test_null_byte_in_a_file_name_is_refused() -> None:
         Truck.load("a\0b.toml")
 
 
-def test_commissioned_trucks_come_later(tmp_path: Path) -> None:
-    with pytest.raises(TruckError, match="later version"):
-        Truck.load(tmp_path / "truck.volest")
-
-
 def test_every_case_has_a_truck_or_names_its_fault(cases: Path) -> None:
     faults = {"fault-13-truck-unknown-key": "bed.colour", "fault-14-truck-nan": "bed.width_m"}
     for path in sorted(cases.glob("*/truck.toml")):

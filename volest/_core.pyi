@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,3 +90,4 @@ class Engine:
     state: NDArray[np.uint8]
 
 def lzf_decompress(data: bytes, size: int) -> bytes: ...
+def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...

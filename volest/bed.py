@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volest._core import Engine
+from volest.errors import TruckError
 from volest.pose import Pose, rotation_from_rpy
 
 __all__ = ["BedModel", "Layout", "PlacedScan", "is_return"]
@@ -119,6 +122,18 @@ class BedModel:
             floor_std_m=NOMINAL_STD_M * layout.scale,
             wall_std_m=np.full(4, NOMINAL_STD_M * layout.scale),
         )
+
+    @classmethod
+    def stored(cls, layout: Layout, fields: Mapping[str, Any]) -> BedModel:
+        """The bed of a truck.volest; raises TruckError when its maps are not those of a bed of these dimensions."""
+        if fields["floor"].shape != layout.shape[::-1]:
+            found = "{1} x {0}".format(*fields["floor"].shape)
+            raise TruckError(f"section BEDM: found {found} cells, expected {layout.shape[0]} x {layout.shape[1]}")
+        return cls(layout, **fields)
+
+    def fields(self) -> dict[str, Any]:
+        """All but the layout, as `stored` takes it."""
+        return {field.name: getattr(self, field.name) for field in dataclass_fields(self) if field.name != "layout"}
 
     @classmethod
     def from_reference(cls, layout: Layout, scans: Sequence[PlacedScan]) -> tuple[BedModel, Sequence[PlacedScan]]:

@@ -62,6 +62,19 @@ def parser() -> argparse.ArgumentParser:
     estimate.add_argument("--picture", type=Path, metavar="FILE", help="draw the load as .png, .svg or .pdf")
     estimate.set_defaults(run=_estimate)
 
+    commission = verbs.add_parser(
+        "commission", help="learn ahead all that can be known of one truck", allow_abbrev=False
+    )
+    commission.add_argument(
+        "scans", nargs="+", metavar="SCAN", help="of the empty bed: PATH, or SENSOR=PATH; one or more of each sensor"
+    )
+    commission.add_argument("--truck", required=True, type=Path, metavar="TRUCK", help="the truck's truck.toml")
+    commission.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="truck.volest to write")
+    commission.add_argument("--loads", type=_count, default=1600, metavar="N", help="how many to rehearse; 1600")
+    commission.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same file")
+    commission.add_argument("--jobs", type=_count, metavar="N", help="how many loads side by side; else one a core")
+    commission.set_defaults(run=_commission)
+
     simulate = verbs.add_parser("simulate", help="make a scan whose true volume is known", allow_abbrev=False)
     simulate.add_argument("scene", type=Path, metavar="SCENE.toml", help="what to simulate")
     simulate.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder to write to")
@@ -80,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, simulate, evaluate, demo):
+    for verb in (estimate, commission, simulate, evaluate, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -109,6 +122,24 @@ def _estimate(arguments: argparse.Namespace) -> int:
     if result.status != "rejected":
         return 0
     return _complain("; ".join(("rejected", *result.flags, *result.reasons)), REJECTED)
+
+
+def _commission(arguments: argparse.Namespace) -> int:
+    from volest.commission import commission
+    from volest.progress import Bar
+    from volest.truck import Truck
+
+    truck = Truck.load(arguments.truck).with_reference(arguments.scans)
+    with Bar("rehearsing loads") as bar:
+        summary = commission(
+            truck, arguments.output, loads=arguments.loads, seed=arguments.seed, jobs=arguments.jobs, tell=bar.tell
+        )
+    print(
+        f"{arguments.output}: {summary.loads} loads that were not learned from: bias {summary.bias:+.2f}, "
+        f"RMS {summary.rms:.2f}, mean width of the 95 % intervals {summary.width:.2f} % of struck capacity; "
+        f"{100 * summary.coverage:.1f} % of them hold the truth; {summary.rejected} loads rejected"
+    )
+    return 0
 
 
 def _simulate(arguments: argparse.Namespace) -> int:

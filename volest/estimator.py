@@ -21,7 +21,7 @@ from volest.quantity import Quantity
 from volest.registration import FLIPS, Misfit, Placement, check_reference, place, prior_of
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import budget, excess_m3
+from volest.uncertainty import GENERIC, SEEN, Calibration, budget, excess_m3
 from volest.weight import GrossMass, gross_mass, net_mass
 
 __all__ = ["Estimator", "Scan"]
@@ -48,7 +48,16 @@ class Estimator:
         self.truck = truck
         self._lowers_hidden = lower_hidden
         self._sensors: dict[str | None, Sensor | None] = {sensor.id: sensor for sensor in truck.sensors} or {None: None}
-        self.bed = _bed(truck, self._sensors)
+        learned = truck.commissioned
+        self.reference: Sequence[
+            tuple[str, PlacedScan]
+        ] = ()  # the scans of the empty bed, by sensor, as they lie in it
+        if learned is None:
+            self.bed, self.reference = _bed(truck, self._sensors)
+        else:
+            self.bed = BedModel.stored(_layout(truck), learned.bed)
+        self._hidden_weights = generic_weights() if learned is None else learned.hidden_weights
+        self._calibration = GENERIC if learned is None else Calibration.stored(learned.calibration)
         self._engine = self.bed.engine()
         self._lock = threading.Lock()
 
@@ -72,7 +81,7 @@ class Estimator:
             raise InputError(f"scans: found {count:,} points, expected at most {MOST_POINTS:,} in all frames together")
         gross = self._gross(gross_kg)
         with self._lock:
-            result = self._measure(frames)
+            result = self.measure(frames)
         if gross is not None:
             result = self._weigh(result, *gross)
         elif result.status != "rejected":
@@ -81,8 +90,11 @@ class Estimator:
         flags = tuple(sorted(set(result.flags)))
         return replace(result, load_id=load_id, flags=flags, timing_ms={"estimate": elapsed_ms})
 
-    def _measure(self, frames: list[tuple[Sensor | None, NDArray[np.float32]]]) -> Result:
-        """The method: find the bed in each scan, gather their points, complete the surface, integrate."""
+    def measure(self, frames: Sequence[tuple[Sensor | None, NDArray[np.float32]]]) -> Result:
+        """The method: find the bed in each scan, gather their points, complete the surface, integrate.
+
+        `frames` are points (N, 3) [m] with their sensors, whose poses may be told otherwise than the truck's.
+        """
         placements = []
         for sensor, xyz in frames:
             if not is_return(xyz).any():
@@ -99,19 +111,36 @@ class Estimator:
             engine.add(p.xyz, p.pose, p.rays)
         counts = engine.finish()
         if self._lowers_hidden:
-            engine.lower_hidden(generic_weights())
+            engine.lower_hidden(self._hidden_weights)
         if counts.used == 0:
             return self._rejected("no_points", "no return comes from inside the bed")
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
         return self._assess(engine.integral(), placements, noise, counts.rejected / (counts.used + counts.rejected))
 
+    def integral(self) -> Integral:
+        """The integrals of the load that was measured last."""
+        return self._engine.integral()
+
+    def hidden_features(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Of that load: the cells without returns as flat indices (N,), and what each shows of itself (N, F)."""
+        return self._engine.hidden_features()
+
+    def height_m(self) -> NDArray[np.float32]:
+        """Of that load: the surface (ny, nx)."""
+        return self._engine.height
+
+    def seen(self) -> NDArray[np.bool_]:
+        """Of that load: which cells (ny, nx) have returns of their own."""
+        seen: NDArray[np.bool_] = self._engine.state == SEEN
+        return seen
+
     def _assess(
         self, integral: Integral, placements: list[Placement], range_noise_m: float, stray_fraction: float
     ) -> Result:
         """The result that the integrals tell, with its budget, flags and status."""
-        parts = budget(integral, self.bed, placements, range_noise_m)
+        parts = budget(integral, self.bed, placements, range_noise_m, self._calibration)
         std = float(np.linalg.norm(list(parts.values())))
-        expected = integral.volume - excess_m3(integral)
+        expected = integral.volume - excess_m3(integral, self._calibration)
         volume = Quantity.normal(expected, std, low=0.0)
         hidden, between, seen = (float(a) for a in integral.area[1:])
         seen_fraction = (seen + between) / (seen + between + hidden)
@@ -211,11 +240,17 @@ class Estimator:
         return frames
 
 
-def _bed(truck: Truck, sensors: Mapping[str | None, Sensor | None]) -> BedModel:
-    """The empty bed of a truck, from its reference scans if it has any."""
-    layout = Layout(truck.bed.length_m, truck.bed.width_m, truck.bed.height_m)
+def _layout(truck: Truck) -> Layout:
+    return Layout(truck.bed.length_m, truck.bed.width_m, truck.bed.height_m)
+
+
+def _bed(
+    truck: Truck, sensors: Mapping[str | None, Sensor | None]
+) -> tuple[BedModel, Sequence[tuple[str, PlacedScan]]]:
+    """The empty bed of a truck, from its reference scans if it has any, and those as they lie in it."""
+    layout = _layout(truck)
     if not truck.bed.reference:
-        return BedModel.nominal(layout)
+        return BedModel.nominal(layout), ()
     clouds = []
     for name, path in truck.bed.reference:
         sensor = sensors.get(name) if name is not None else next(iter(sensors.values()))
@@ -224,7 +259,7 @@ def _bed(truck: Truck, sensors: Mapping[str | None, Sensor | None]) -> BedModel:
             raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
         clouds.append((path, sensor, xyz))
 
-    def fit(flip: NDArray[np.float64]) -> tuple[BedModel, str, Misfit | None]:
+    def fit(flip: NDArray[np.float64]) -> tuple[BedModel, Sequence[PlacedScan], str, Misfit | None]:
         priors = [prior_of(sensor) for _, sensor, _ in clouds]
         told = [PlacedScan(xyz, p.pose @ flip, p.rays, p.std_m) for p, (_, _, xyz) in zip(priors, clouds, strict=True)]
         bed, scans = BedModel.from_reference(layout, told)
@@ -232,13 +267,14 @@ def _bed(truck: Truck, sensors: Mapping[str | None, Sensor | None]) -> BedModel:
         for (path, _, _), scan in zip(clouds, scans, strict=True):
             misfit = check_reference(engine, bed, scan)
             if misfit is not None:
-                return bed, str(path), misfit
-        return bed, "", None
+                return bed, scans, str(path), misfit
+        return bed, scans, "", None
 
-    bed, culprit, misfit = fit(np.eye(4))
+    bed, scans, culprit, misfit = fit(np.eye(4))
     if misfit is None:
-        return bed
-    if any(fit(flip)[2] is None for flip in FLIPS):
+        names = [sensor.id if sensor is not None else "" for _, sensor, _ in clouds]
+        return bed, list(zip(names, scans, strict=True))
+    if any(fit(flip)[3] is None for flip in FLIPS):
         misfit = Misfit("upside_down", "the bed is found only with the sensor turned over")
     raise ScanError(f"{culprit}: reference scan: {misfit.reason}", flag=misfit.flag)
 

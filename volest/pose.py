@@ -43,6 +43,14 @@ class Pose:
         roll, pitch, yaw = (math.radians(angle) for angle in rpy_deg)
         return cls(rotation_from_rpy(roll, pitch, yaw), np.array(xyz_m, dtype=np.float64))
 
+    @property
+    def rpy_deg(self) -> tuple[float, float, float]:
+        """Roll, pitch and yaw: the inverse of `from_xyz_rpy_deg`."""
+        r = self.rotation
+        roll, yaw = math.atan2(r[2, 1], r[2, 2]), math.atan2(r[1, 0], r[0, 0])
+        pitch = math.atan2(-r[2, 0], math.hypot(r[2, 1], r[2, 2]))
+        return math.degrees(roll), math.degrees(pitch), math.degrees(yaw)
+
     def matrix(self) -> NDArray[np.float64]:
         """The same as a homogeneous (4, 4) matrix."""
         matrix = np.eye(4)

@@ -8,11 +8,47 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
     from rich.status import Status
 
-__all__ = ["Progress"]
+__all__ = ["Bar", "Progress"]
 
 PATIENCE_S = 1.0
+
+
+class Bar:
+    """A context in which `tell(done, total)` draws a bar with the remaining time: a line each tenth elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tenth = 0
+        self._bar: RichProgress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Bar:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress as RichProgress
+
+            self._bar = RichProgress(console=Console(stderr=True))
+            self._task = self._bar.add_task(self._text, total=None)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tell(self, done: int, total: int) -> None:
+        """So many of so many are done."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+        elif 10 * done // total > self._tenth:
+            self._tenth = 10 * done // total
+            print(f"volest: {self._text}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from volest import truckfile
 from volest.errors import TruckError
 from volest.pose import Pose
 from volest.schema import check, nearest, read_toml
@@ -21,6 +23,7 @@ __all__ = ["Bed", "Scale", "Sensor", "Truck", "WasteProfile"]
 DEFAULT_RANGE_NOISE_M = 0.02
 DEFAULT_POSE_STD_XYZ_M = 0.01
 DEFAULT_POSE_STD_RPY_DEG = 0.2
+_WASTE_NUMBERS = ("dry_kg_m3", "dry_log_std", "wet_kg_m3", "wet_log_std")
 DEFAULT_PROFILE = "msw-indonesia-loose"
 
 
@@ -78,19 +81,42 @@ class Truck:
     waste: WasteProfile = field(default_factory=lambda: _waste(_WasteTable(), "waste"))
     path: Path | None = None
     directory: Path = Path()
+    commissioned: truckfile.Commissioned | None = None  # what a truck.volest holds beyond a truck.toml
 
     @classmethod
     def load(cls, path: str | Path) -> Truck:
-        """The truck of a truck.toml; raises TruckError naming file, key, what was found and what was expected."""
+        """The truck of a truck.toml or truck.volest.
+
+        Raises TruckError naming file, key or byte, what was found and what was expected.
+        """
         path = Path(path)
-        if path.suffix == ".volest":
-            raise TruckError(f"{path}: commissioned trucks (.volest) come with a later version; expected a truck.toml")
+        if path.suffix == truckfile.SUFFIX:
+            return _commissioned(path)
         return _build(read_toml(path, TruckError), str(path), path, path.parent)
 
     @classmethod
     def from_dict(cls, document: dict[str, Any], directory: str | Path = ".") -> Truck:
         """The truck of a document with the keys of a truck.toml; reference scans are looked up below `directory`."""
         return _build(document, "truck", None, Path(directory))
+
+    def to_dict(self) -> dict[str, Any]:
+        """A document with the keys of a truck.toml; without reference scans, which lie in other files."""
+        waste = {"profile": self.waste.name} | {name: getattr(self.waste, name) for name in _WASTE_NUMBERS}
+        bed = {"length_m": self.bed.length_m, "width_m": self.bed.width_m, "height_m": self.bed.height_m}
+        document = {"schema": 1, "id": self.id, "bed": bed, "waste": waste}
+        if self.sensors:
+            document["sensor"] = [_sensor_table(sensor) for sensor in self.sensors]
+        if self.scale is not None:
+            document["scale"] = msgspec.structs.asdict(self.scale)
+        return document
+
+    def with_reference(self, scans: Sequence[str]) -> Truck:
+        """The same truck with other scans of its empty bed, each "PATH" or "SENSOR=PATH", from the working folder."""
+        where = str(self.path or "truck")
+        if self.commissioned is not None:
+            raise TruckError(f"{where}: found a commissioned truck, expected its truck.toml")
+        found = tuple(_reference(scan, list(self.sensor_ids), Path(), where) for scan in scans)
+        return replace(self, bed=replace(self.bed, reference=found))
 
     @property
     def sensor_ids(self) -> tuple[str, ...]:
@@ -181,6 +207,44 @@ def _sensor(table: _SensorTable, where: str) -> Sensor:
         pose_std_rpy_rad=math.radians(told.rpy_deg),
         pose_std_told=table.pose_std is not None,
     )
+
+
+def _sensor_table(sensor: Sensor) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "id": sensor.id,
+        "pose": {"xyz_m": sensor.pose.translation.tolist(), "rpy_deg": list(sensor.pose.rpy_deg)},
+        "range_noise_m": sensor.range_noise_m,
+    }
+    if sensor.model is not None:
+        table["model"] = sensor.model
+    if sensor.pose_std_told:
+        std_deg = math.degrees(sensor.pose_std_rpy_rad)
+        table["pose_std"] = {"xyz_m": sensor.pose_std_xyz_m, "rpy_deg": std_deg}
+    return table
+
+
+def _commissioned(path: Path) -> Truck:
+    """The truck of a truck.volest; numbers of sensors are those of its binary part, for they are exact."""
+    contents = truckfile.read(path)
+    truck = _build(contents.truck, f"{path}: section TRCK", path, path.parent)
+    if truck.bed.reference:
+        raise TruckError(f"{path}: section TRCK: bed.reference: found one, expected the empty bed in section BEDM")
+    ids = tuple(stored.id for stored in contents.sensors)
+    if ids != truck.sensor_ids:
+        raise TruckError(f"{path}: section SENS: found {', '.join(ids)}, expected {', '.join(truck.sensor_ids)}")
+    sensors = tuple(
+        Sensor(
+            id=stored.id,
+            pose=stored.pose,
+            model=sensor.model,
+            range_noise_m=stored.range_noise_m,
+            pose_std_xyz_m=stored.pose_std_xyz_m,
+            pose_std_rpy_rad=stored.pose_std_rpy_rad,
+            pose_std_told=stored.pose_std_told,
+        )
+        for stored, sensor in zip(contents.sensors, truck.sensors, strict=True)
+    )
+    return replace(truck, sensors=sensors, commissioned=contents.commissioned)
 
 
 def _range_noise(table: _SensorTable, where: str) -> float:

@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from volest._core import Integral
 from volest.bed import BedModel
+from volest.errors import TruckError
 from volest.registration import Placement
 
-__all__ = ["budget", "excess_m3"]
+__all__ = ["GENERIC", "Calibration", "budget", "excess_m3"]
 
 HIDDEN, BETWEEN, SEEN = 1, 2, 3  # cell states of the core
 
-# Learned from simulated loads by `python benchmarks/accuracy.py --learn`; see docs/method.md.
-EXCESS_PER_ROUGHNESS = 0.12  # m that seen cells read too high, for each m of roughness within them
-HIDDEN_STD_M = 0.135  # of the mean height of what is hidden
-HIDDEN_STD_PER_DISTANCE = 0.05  # more, for each m from the nearest return
-BETWEEN_STD_PER_ROUGHNESS = 0.9
-GAP_STD_PER_DISTANCE = 0.5
-SEEN_STD_PER_ROUGHNESS = 0.15
-CALIBRATION = 1.15  # so that 95 % intervals hold the truth 95 times in 100 on loads that were not learned from
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What simulated loads teach of the errors: the generic values are of many beds, sensors and mounts."""
+
+    excess_per_roughness: float = 0.12  # m that seen cells read too high, for each m of roughness within them
+    hidden_std_m: float = 0.135  # of the mean height of what is hidden
+    hidden_std_per_distance: float = 0.05  # more, for each m from the nearest return
+    between_std_per_roughness: float = 0.9
+    gap_std_per_distance: float = 0.5
+    seen_std_per_roughness: float = 0.15
+    factor: float = 1.15  # so that 95 % intervals hold the truth 95 times in 100 on loads that were not learned from
+
+    @classmethod
+    def stored(cls, numbers: Sequence[float]) -> Calibration:
+        """Of a truck.volest; none is the generic one. Raises TruckError for numbers that no calibration has."""
+        if not numbers:
+            return GENERIC
+        if len(numbers) != len(fields(cls)) or min(numbers) < 0.0 or numbers[-1] == 0.0:
+            raise TruckError(f"section CALI: found {list(numbers)}, expected {len(fields(cls))} numbers, none below 0")
+        return cls(*numbers)
+
+
+GENERIC = Calibration()  # learned by `python benchmarks/accuracy.py --learn`; see docs/method.md
 BEAM_BIAS = 0.1  # what a beam's constant error leaves after registration, as part of the range noise
 
 
-def excess_m3(integral: Integral) -> float:
+def excess_m3(integral: Integral, calibration: Calibration) -> float:
     """By how much the integral is too great on average: rays stop at the upper and nearer side of a cell's lumps."""
-    return EXCESS_PER_ROUGHNESS * integral.roughness * float(integral.area[SEEN])
+    return calibration.excess_per_roughness * integral.roughness * float(integral.area[SEEN])
 
 
 def budget(
-    integral: Integral, bed: BedModel, placements: Sequence[Placement], range_noise_m: float
+    integral: Integral, bed: BedModel, placements: Sequence[Placement], range_noise_m: float, calibration: Calibration
 ) -> dict[str, float]:
     """Standard uncertainty of the volume by source [m3]; they are independent (GUM, JCGM 100:2008, 5.1.2).
 
@@ -44,18 +62,21 @@ def budget(
     walls = depth * float(np.linalg.norm(np.multiply(sides, bed.wall_std_m)))
     surface = [
         np.sqrt(integral.surface_variance),
-        BETWEEN_STD_PER_ROUGHNESS * rough * area[BETWEEN],
-        GAP_STD_PER_DISTANCE * integral.gap,
-        SEEN_STD_PER_ROUGHNESS * rough * area[SEEN],
+        calibration.between_std_per_roughness * rough * area[BETWEEN],
+        calibration.gap_std_per_distance * integral.gap,
+        calibration.seen_std_per_roughness * rough * area[SEEN],
     ]
     parts = {
-        "hidden": float(HIDDEN_STD_M * scale * area[HIDDEN] + HIDDEN_STD_PER_DISTANCE * integral.hidden_distance),
+        "hidden": float(
+            calibration.hidden_std_m * scale * area[HIDDEN]
+            + calibration.hidden_std_per_distance * integral.hidden_distance
+        ),
         "pose": _pose(integral, placements),
         "reference": float(np.hypot(bed.floor_std_m * integral.footprint, walls)),
         "range": BEAM_BIAS * range_noise_m * integral.footprint,
         "surface": float(np.linalg.norm(surface)),
     }
-    return {source: CALIBRATION * std for source, std in parts.items()}
+    return {source: calibration.factor * std for source, std in parts.items()}
 
 
 def _pose(integral: Integral, placements: Sequence[Placement]) -> float:

@@ -6,8 +6,9 @@ namespace {
 constexpr int kWindow = 2;        // cells to each side that are asked for support
 constexpr int kNear = 2;          // voxels up and down that count as the same height
 constexpr double kSupport = 0.5;  // part of the neighbours with returns that must be at the same height
-constexpr std::int64_t kCompany =
-    2;  // returns at the same height, in the cell or in as many neighbours, beside one
+// Returns at the same height that one must have, in its cell or, a cell each, around it.
+constexpr std::int64_t kCompany = 2;
+constexpr double kThin = 0.2;      // part of the cells with returns below which a cloud is thin
 constexpr double kPerched = 0.3;   // m above the load further in: more than load at the edge can stand
 constexpr double kThick = 0.3;     // m; a layer of this depth shows nothing of the floor below
 constexpr int kRelaxations = 120;  // sweeps of the membrane
@@ -34,9 +35,23 @@ std::uint64_t levels(int low, int high) {
   return (~std::uint64_t{0} >> (63 - high)) & (~std::uint64_t{0} << low);
 }
 
+// How many returns at its height one must have for company. Where the cloud is so thin that cells with returns
+// have hardly any neighbours, a surface shows no more than one.
+std::int64_t company_due(const Bed &bed, const Voxels &voxels) {
+  int with = 0, inside = 0;
+  for (int iy = 0; iy < bed.grid.ny; ++iy)
+    for (int ix = 0; ix < bed.grid.nx; ++ix) {
+      if (bed.inside_opening(bed.grid.centre_x(ix), bed.grid.centre_y(iy)) < 0.0) continue;
+      ++inside;
+      with += voxels.mask[iy * bed.grid.nx + ix] != 0;
+    }
+  return with < kThin * inside ? 1 : kCompany;
+}
+
 // Whether the neighbouring columns that have points have them at the run's height: sensors draw lines, dust
 // stands alone, or in twos by chance where nothing else was hit.
-bool is_supported(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run, std::int64_t returns) {
+bool is_supported(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run run, std::int64_t returns,
+                  std::int64_t company) {
   const std::uint64_t wanted = levels(run.low - kNear, run.high + kNear);
   int with = 0, near = 0;
   for (int y = iy - kWindow; y <= iy + kWindow; ++y)
@@ -46,7 +61,7 @@ bool is_supported(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run 
       with += column != 0;
       near += (column & wanted) != 0;
     }
-  return near > 0 && near >= kSupport * with && near + returns > kCompany;
+  return near > 0 && near >= kSupport * with && near + returns > company;
 }
 
 // Whether the seen cell lies at the edge, above the wall tops and high above what lies further in: a tarp roll,
@@ -187,6 +202,7 @@ double sampling_reach(const Grid &g, const HeightMap &map) {
 SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &map) noexcept {
   const Grid &g = bed.grid;
   SurfaceCounts counts{};
+  const std::int64_t company = company_due(bed, voxels);
   for (int iy = 0; iy < g.ny; ++iy)
     for (int ix = 0; ix < g.nx; ++ix) {
       const int i = iy * g.nx + ix;
@@ -208,7 +224,7 @@ SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &ma
         const Run run = highest_run(left);
         std::int64_t returns = 0;
         for (int k = run.low; k <= run.high; ++k) returns += Voxels::count(column[k]);
-        if (is_supported(g, voxels.mask, ix, iy, run, returns)) chosen = run;
+        if (is_supported(g, voxels.mask, ix, iy, run, returns, company)) chosen = run;
         left &= ~levels(run.low, 63);
       }
       if (chosen.low >= 0) {

@@ -85,6 +85,12 @@ class MeasuredBed:
         x, y = np.meshgrid(x0 + (np.arange(nx) + 0.5) * (x1 - x0) / nx, y0 + (np.arange(ny) + 0.5) * (y1 - y0) / ny)
         return x, y, self.empty_m(x, y), (x1 - x0) / nx * (y1 - y0) / ny
 
+    @property
+    def struck_m3(self) -> float:
+        """Capacity up to the wall tops."""
+        _, _, empty, area = self._midpoints
+        return float(np.sum(self.wall_top_m - empty) * area)
+
     def volume_m3(self, load: HeightField) -> float:
         """Between a load's surface and the empty bed."""
         x, y, empty, area = self._midpoints
