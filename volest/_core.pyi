@@ -29,6 +29,7 @@ class PassCounts:
 class SurfaceCounts:
     used: int
     rejected: int
+    hanging: int
 
 class Integral:
     volume: float

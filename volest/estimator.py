@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 
 from volest._core import Integral
 from volest.bed import BedModel, Layout, PlacedScan, is_return
+from volest.cover import Cover, cover_of
+from volest.disturbance import Disturbance, Sight
 from volest.errors import InputError, ScanError
+from volest.frames import Change, change_between
 from volest.fusion import fuse
 from volest.hidden import generic_weights
 from volest.io import read_points
 from volest.pointcloud import RangeImage
 from volest.quantity import Quantity
-from volest.registration import FLIPS, Misfit, Placement, check_reference, place, prior_of
+from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
 from volest.uncertainty import GENERIC, SEEN, Calibration, budget, excess_m3
 from volest.weight import GrossMass, gross_mass, net_mass
+from volest.window import blind_cells
 
 __all__ = ["Estimator", "Scan"]
 
@@ -30,9 +34,10 @@ Scan = NDArray[np.floating] | RangeImage
 
 OCCLUDED_BELOW = 0.5  # seen fraction under which the answer is more guess than sight
 SPARSE_BELOW = 0.35  # part of the footprint with returns of its own
-DUST_ABOVE, STORM_ABOVE = 0.08, 0.3  # part of the returns over the bed that are no surface
 OVERHANG_ABOVE = 0.03  # returns beside the bed for each over it
 CARRY_BACK_BELOW = 0.05  # fill ratio
+BEYOND_REPAIR = 0.5  # part of the returns over the bed that are of no surface: dust may pass for one then
+COVERED = "a sheet lies over the bed from wall to wall: what is under it cannot be seen"
 MOST_FRAMES = 64
 MOST_POINTS = 2**24 - 1  # what a voxel can count
 
@@ -95,27 +100,76 @@ class Estimator:
 
         `frames` are points (N, 3) [m] with their sensors, whose poses may be told otherwise than the truck's.
         """
-        placements = []
+        placed: dict[str | None, list[Placement]] = {}
         for sensor, xyz in frames:
             if not is_return(xyz).any():
                 continue
-            placed = place(self._engine, self.bed, prior_of(sensor), xyz)
-            if isinstance(placed, Misfit):
-                return self._rejected(placed.flag, placed.reason)
-            placements.append(placed)
-        if not placements:
+            prior = prior_of(sensor)
+            found = place(self._engine, self.bed, prior, xyz)
+            if isinstance(found, Misfit):
+                return self._misfit(found, prior, xyz)
+            placed.setdefault(sensor.id if sensor else None, []).append(found)
+        if not placed:
             return self._rejected("no_points", "no scan has a single return")
+        changes = tuple(self._change(series) for series in placed.values() if len(series) > 1)
+        placements = [placement for series in placed.values() for placement in series]
+        sight = self._look(placements)
+        if sight.used == 0:
+            return self._rejected("no_points", "no return comes from inside the bed")
+        cover = self._cover()
+        if cover == "sure":
+            return self._rejected("tarp", COVERED)
+        if sight.rejected_fraction > BEYOND_REPAIR:
+            return self._rejected("dust", f"{100 * sight.rejected_fraction:.0f} % of the returns are of no surface")
+        noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
+        return self._assess(
+            placements, noise, Disturbance(sight, cover == "likely", self._blind_m2(placed.values()), changes)
+        )
+
+    def _look(self, placements: Sequence[Placement]) -> Sight:
+        """Gives the engine these scans instead of what it holds."""
         engine = self._engine
         engine.clear()
-        for p in placements:
-            engine.add(p.xyz, p.pose, p.rays)
+        passed = [engine.add(p.xyz, p.pose, p.rays) for p in placements]
         counts = engine.finish()
         if self._lowers_hidden:
             engine.lower_hidden(self._hidden_weights)
-        if counts.used == 0:
-            return self._rejected("no_points", "no return comes from inside the bed")
-        noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
-        return self._assess(engine.integral(), placements, noise, counts.rejected / (counts.used + counts.rejected))
+        over_bed = counts.used + counts.rejected + sum(p.wall + p.fixture for p in passed)
+        return Sight(counts.used, over_bed, counts.rejected, counts.hanging)
+
+    def _change(self, series: Sequence[Placement]) -> Change:
+        """What changed between the frames of one sensor."""
+        heights, volumes = [], []
+        for frame in series:
+            self._look([frame])
+            heights.append(np.where(self.seen(), self.height_m(), np.float32(np.nan)))
+            volumes.append(self.integral().volume)
+        return change_between(np.stack(heights), volumes, self.bed.layout.scale)
+
+    def _cover(self) -> Cover:
+        """Whether what the engine holds is a sheet over the bed."""
+        return cover_of(self.bed, self.height_m(), self.seen())
+
+    def _misfit(self, misfit: Misfit, prior: Prior, xyz: NDArray[np.float32]) -> Result:
+        """Why there is no estimate; a sheet hides the walls that the bed is found by."""
+        if misfit.flag in ("no_bed", "sensor_moved"):
+            self._engine.clear()
+            self._engine.add(xyz, prior.pose, prior.rays)
+            self._engine.finish()
+            if self._cover() == "sure":
+                return self._rejected("tarp", COVERED)
+        return self._rejected(misfit.flag, misfit.reason)
+
+    def _blind_m2(self, placed: Iterable[Sequence[Placement]]) -> float:
+        """The part of the load's surface that lies in a blind part of a sensor's view."""
+        layout = self.bed.layout
+        x, y = np.meshgrid(*(layout.centres_m(cells) for cells in layout.shape))
+        cells = np.stack([x, y, self.height_m()], axis=-1)[self._engine.state != 0]
+        blind = np.zeros(len(cells), dtype=bool)
+        for series in placed:
+            if series[0].rays:
+                blind |= blind_cells([p.xyz for p in series], series[0].pose, cells)
+        return float(blind.sum()) * layout.cell_m**2
 
     def integral(self) -> Integral:
         """The integrals of the load that was measured last."""
@@ -134,11 +188,11 @@ class Estimator:
         seen: NDArray[np.bool_] = self._engine.state == SEEN
         return seen
 
-    def _assess(
-        self, integral: Integral, placements: list[Placement], range_noise_m: float, stray_fraction: float
-    ) -> Result:
+    def _assess(self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance) -> Result:
         """The result that the integrals tell, with its budget, flags and status."""
+        integral = self.integral()
         parts = budget(integral, self.bed, placements, range_noise_m, self._calibration)
+        parts = disturbance.widened(parts, integral.volume, integral.footprint, self.bed.layout.scale)
         std = float(np.linalg.norm(list(parts.values())))
         expected = integral.volume - excess_m3(integral, self._calibration)
         volume = Quantity.normal(expected, std, low=0.0)
@@ -148,13 +202,13 @@ class Estimator:
         flags: dict[str, bool] = {
             "occluded": seen_fraction < OCCLUDED_BELOW,
             "sparse": seen < SPARSE_BELOW * integral.footprint,
-            "dust": stray_fraction > DUST_ABOVE,
             "sensor_moved": any(p.moved for p in placements),
             "overhang": any(p.found.beside > OVERHANG_ABOVE * p.found.inside for p in placements),
             "empty": expected < 2.0 * std,
             "carry_back": 2.0 * std <= expected and fill < CARRY_BACK_BELOW,
+            **disturbance.flags,
         }
-        degraded = flags["occluded"] or flags["sensor_moved"] or stray_fraction > STORM_ABOVE
+        degraded = flags["occluded"] or flags["sensor_moved"] or disturbance.degrades
         moment = integral.moment / integral.volume if integral.volume > std else None
         return Result(
             truck_id=self.truck.id,
@@ -164,6 +218,7 @@ class Estimator:
             struck_capacity_m3=integral.struck_capacity,
             fill_ratio=fill,
             seen_fraction=seen_fraction,
+            rejected_fraction=disturbance.sight.rejected_fraction,
             centroid_m=None if moment is None else (float(moment[0]), float(moment[1]), float(moment[2])),
             heaped_volume_m3=integral.heaped,
             volume_budget_m3=parts,

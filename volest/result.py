@@ -18,8 +18,10 @@ SCHEMA = "volest/estimate/1"
 Status = Literal["ok", "degraded", "rejected"]
 FLAGS = (
     "carry_back",
+    "dirty_window",
     "dust",
     "empty",
+    "load_moved",
     "no_bed",
     "no_points",
     "occluded",
@@ -27,6 +29,7 @@ FLAGS = (
     "overload",
     "sensor_moved",
     "sparse",
+    "tarp",
     "time_skew",
     "unreadable",
     "upside_down",
@@ -67,6 +70,7 @@ class Result:
     struck_capacity_m3: float | None = None
     fill_ratio: float | None = None
     seen_fraction: float | None = None
+    rejected_fraction: float | None = None
     centroid_m: tuple[float, float, float] | None = None
     heaped_volume_m3: float | None = None
     volume_budget_m3: dict[str, float] | None = None
@@ -96,6 +100,7 @@ class Result:
             "struck_capacity_m3": self.struck_capacity_m3,
             "fill_ratio": self.fill_ratio,
             "seen_fraction": self.seen_fraction,
+            "rejected_fraction": self.rejected_fraction,
             "centroid_m": None if self.centroid_m is None else list(self.centroid_m),
             "heaped_volume_m3": self.heaped_volume_m3,
             "volume_budget_m3": self.volume_budget_m3,

@@ -15,8 +15,10 @@ __all__ = ["BUDGET", "FLAG_MEANING", "SUMMARY_COLUMNS", "figures", "print_result
 
 FLAG_MEANING = {
     "carry_back": "What lies in the bed is little enough to be what stuck to it after the last tip.",
+    "dirty_window": "A part of a sensor's view shows nothing, or only what lies on its window.",
     "dust": "Many points hang in the air: dust, rain or insects; they were left out.",
     "empty": "The bed is empty within the uncertainty.",
+    "load_moved": "The load moved between frames of one sensor, or something was added or taken.",
     "no_bed": "The walls of the bed are not where the truck file says they are.",
     "no_points": "The scan holds no points, or none inside the bed.",
     "occluded": "A good part of the bed lies in shadow of every sensor.",
@@ -24,6 +26,7 @@ FLAG_MEANING = {
     "overload": "The load exceeds what the truck may carry.",
     "sensor_moved": "The sensor does not sit where the truck file says it does.",
     "sparse": "The scan has too few points for the usual accuracy.",
+    "tarp": "A sheet seems to lie over the bed: what is under it cannot be seen.",
     "time_skew": "Scans or weights were not taken at the same time.",
     "unreadable": "A scan cannot be read.",
     "upside_down": "The scan seems to be upside down.",
@@ -72,6 +75,7 @@ def figures(result: Result) -> list[tuple[str, str, str]]:
         ("Filled", *share(result.fill_ratio)),
         ("Above the walls", *number(result.heaped_volume_m3, 3, "m³")),
         ("Seen of the bed", *share(result.seen_fraction)),
+        ("Returns that are no surface", *share(result.rejected_fraction)),
     ]
 
 

@@ -199,7 +199,8 @@ void bind_engine(py::module_ &m) {
       .def_readonly("stray", &PassCounts::stray);
   py::class_<SurfaceCounts>(m, "SurfaceCounts")
       .def_readonly("used", &SurfaceCounts::used)
-      .def_readonly("rejected", &SurfaceCounts::rejected);
+      .def_readonly("rejected", &SurfaceCounts::rejected)
+      .def_readonly("hanging", &SurfaceCounts::hanging);
   py::class_<Integral>(m, "Integral")
       .def_readonly("volume", &Integral::volume)
       .def_readonly("heaped", &Integral::heaped)

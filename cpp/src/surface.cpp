@@ -80,6 +80,13 @@ bool is_perched(const Bed &bed, const HeightMap &map, int ix, int iy) {
   return false;
 }
 
+// Returns of a column that hang in the air above its surface, or above all if it has none.
+std::int64_t hanging(const Voxels &v, const std::uint64_t *column, Run surface) {
+  std::int64_t n = 0;
+  for (int k = surface.low < 0 ? 0 : surface.high + kNear + 1; k < v.nz; ++k) n += Voxels::count(column[k]);
+  return n;
+}
+
 // Mean height and spread of the points of a run.
 void measure(const Voxels &v, const std::uint64_t *column, Run run, float &height, float &spread,
              std::uint32_t &count) {
@@ -227,6 +234,7 @@ SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &ma
         if (is_supported(g, voxels.mask, ix, iy, run, returns, company)) chosen = run;
         left &= ~levels(run.low, 63);
       }
+      counts.hanging += hanging(voxels, column, chosen);
       if (chosen.low >= 0) {
         measure(voxels, column, chosen, map.height[i], map.spread[i], map.count[i]);
         map.state[i] = kSeen;

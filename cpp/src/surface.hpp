@@ -25,6 +25,7 @@ struct HeightMap {
 struct SurfaceCounts {
   std::int64_t used;      // points that make the surface
   std::int64_t rejected;  // points above or below it that no surface explains: dust, rain, hoops, mixed returns
+  std::int64_t hanging;   // of the rejected, those in the air above it
 };
 
 // Picks in each column the run of voxels that is the surface: the highest that its neighbours support.

@@ -19,3 +19,5 @@ class Part(IntEnum):
     FITTING = 6  # hoops, tarp roll, stakes
     CAB = 7
     GROUND = 8
+    TARP = 9
+    BRANCH = 10

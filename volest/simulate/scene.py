@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 from volest.errors import SceneError
 
 __all__ = [
-    "Arch", "BedScene", "Dent", "LoadScene", "MaterialScene", "Noise", "PoseScene", "PoseStd", "Ribs", "Scene",
-    "SensorScene", "WeightScene", "load_scene", "scene_from_dict", "scene_to_dict",
+    "Arch", "BedScene", "BranchScene", "Dent", "Dirt", "LoadScene", "MaterialScene", "Noise", "PoseScene", "PoseStd",
+    "Ribs", "Scene", "SensorScene", "TarpScene", "WeightScene", "load_scene", "scene_from_dict", "scene_to_dict",
 ]  # fmt: skip
 
 Lean = Annotated[float, Meta(ge=0, le=30)]
@@ -102,6 +102,22 @@ class LoadScene(_Strict, frozen=True, kw_only=True):
     cell_m: Annotated[float, Meta(ge=0.005, le=0.1)] = 0.02
 
 
+class TarpScene(_Strict, frozen=True, kw_only=True):
+    """A sheet over the bed, fastened along the wall tops; it lies on what stands higher."""
+
+    shape: Literal["dome", "ridge"] = "dome"  # what it is raised by: a middle, or a ridge along the bed
+    rise_m: Annotated[float, Meta(ge=-1, le=1.5)] = -0.1  # of the middle over the wall tops; below 0 it sags
+    wrinkle_m: Annotated[float, Meta(ge=0, le=0.05)] = 0.004  # standard deviation
+
+
+class BranchScene(_Strict, frozen=True, kw_only=True):
+    """Branches that stick out of the load. They count as nothing in its volume."""
+
+    count: Annotated[int, Meta(ge=0, le=200)]
+    length_m: Annotated[float, Meta(gt=0, le=3)] = 0.8  # of the longest, over the load
+    radius_m: Annotated[float, Meta(gt=0, le=0.1)] = 0.015
+
+
 class PoseScene(_Strict, frozen=True):
     """Where a sensor truly sits in the bed frame."""
 
@@ -134,6 +150,16 @@ class Noise(_Strict, frozen=True):
     max_range_m: Annotated[float, Meta(gt=0)] = 50.0
 
 
+class Dirt(_Strict, frozen=True, kw_only=True):
+    """A dirty spot on a sensor's window, an ellipse in its view; the scan of the empty bed was taken before."""
+
+    azimuth_deg: float  # of its middle, from the sensor's x axis towards its y axis
+    elevation_deg: Annotated[float, Meta(ge=-90, le=90)]
+    width_deg: Annotated[float, Meta(gt=0, le=360)]
+    height_deg: Annotated[float, Meta(gt=0, le=360)]
+    near_m: NotNegative = 0.0  # where rays return from the spot itself; 0: they do not return
+
+
 class SensorScene(_Strict, frozen=True, kw_only=True):
     """One sensor: `spinning` (rows x columns, full turn about z) or `camera` (pixels about the x axis)."""
 
@@ -149,6 +175,7 @@ class SensorScene(_Strict, frozen=True, kw_only=True):
     noise: Noise = Noise()
     tell_noise: bool = True  # write range_noise_m in truck.toml
     frames: Annotated[int, Meta(ge=1, le=100)] = 1
+    dirt: tuple[Dirt, ...] = ()
 
 
 class WeightScene(_Strict, frozen=True, kw_only=True):
@@ -184,6 +211,8 @@ class Scene(_Strict, frozen=True, kw_only=True):
     load: LoadScene
     sensor: Annotated[tuple[SensorScene, ...], Meta(min_length=1)]
     title: str = ""  # one sentence for the card
+    tarp: TarpScene | None = None
+    branches: BranchScene | None = None
     seed: Annotated[int, Meta(ge=0)] = 0
     truck_id: str = "KT-0001-SIM"
     weight: WeightScene = WeightScene()

@@ -83,7 +83,7 @@ def returns(
         )
     lost = rng.random(shape) < noise.dropout + (1.0 - noise.dropout) * _fade(signal, noise.faint)
     noisy = np.where(lost | ~np.isfinite(true), 0.0, noisy)
-    noisy = _stray(noisy, true, noise, rng)
+    noisy = _soiled(_stray(noisy, true, noise, rng), sensor)
     if noise.quantum_m > 0.0:
         noisy = np.round(noisy / noise.quantum_m) * noise.quantum_m
     noisy = np.where((noisy >= noise.min_range_m) & (noisy <= noise.max_range_m), noisy, 0.0)
@@ -130,6 +130,18 @@ def _stray(ranges: Floats, true: Floats, noise: Noise, rng: np.random.Generator)
     return np.where(
         strays, noise.min_range_m + rng.random(ranges.shape) * np.maximum(reach - noise.min_range_m, 0.0), ranges
     )
+
+
+def _soiled(ranges: Floats, sensor: SensorScene) -> Floats:
+    """Rays that end in the dirt on the window."""
+    x, y, z = np.moveaxis(ray_directions(sensor), -1, 0)
+    azimuth, elevation = np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(z))
+    for spot in sensor.dirt:
+        across = (azimuth - spot.azimuth_deg + 180.0) % 360.0 - 180.0
+        up = elevation - spot.elevation_deg
+        within = (across / (0.5 * spot.width_deg)) ** 2 + (up / (0.5 * spot.height_deg)) ** 2 < 1.0
+        ranges = np.where(within, spot.near_m, ranges)
+    return ranges
 
 
 def to_points(sensor: SensorScene, directions: Floats, ranges: Floats, intensity: Floats) -> PointCloud:

@@ -6,12 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from volest.pointcloud import PointCloud
 from volest.pose import Pose, rotation_from_rpy
+from volest.simulate import clutter
 from volest.simulate.bedshape import BedShape
+from volest.simulate.heightfield import HeightField
 from volest.simulate.load import load_surface
 from volest.simulate.record import truck_table, truth_table
 from volest.simulate.scene import MaterialScene, Scene, SensorScene
@@ -48,7 +51,7 @@ def simulate(scene: Scene) -> Simulated:
     shape_rng, sensor_rng, weight_rng = (np.random.default_rng([scene.seed, stream]) for stream in range(3))
     bed = BedShape(scene.bed)
     load = load_surface(scene.load, bed, shape_rng)
-    world = World(bed, load)
+    world = _world(scene, bed, load)
     told, true, scans, empty = {}, {}, {}, {}
     for sensor in scene.sensor:
         pose = Pose.from_xyz_rpy_deg(sensor.pose.xyz_m, sensor.pose.rpy_deg)
@@ -57,7 +60,8 @@ def simulate(scene: Scene) -> Simulated:
         scans[sensor.id] = [scan(world, sensor, pose, fixed, scene, sensor_rng) for _ in range(sensor.frames)]
         if scene.reference:
             parked = pose if scene.reference_pose == "same" else told_pose(told[sensor.id], sensor, sensor_rng)
-            empty[sensor.id] = scan(world.unloaded(), sensor, parked, fixed, scene, sensor_rng)
+            clean = msgspec.structs.replace(sensor, dirt=())
+            empty[sensor.id] = scan(world.unloaded(), clean, parked, fixed, scene, sensor_rng)
     if scene.merged:
         scans = {"scan": [merged({name: frames[0] for name, frames in scans.items()}, told)]}
         empty = {"scan": merged(empty, told)} if empty else {}
@@ -67,6 +71,14 @@ def simulate(scene: Scene) -> Simulated:
     weight = None if scene.weight.kind == "none" else gross_series(scene.weight, net_kg, weight_rng)
     truth = truth_table(scene, world, volume, net_kg, true)
     return Simulated(scene, truck_table(scene, told), scans, empty, told, true, weight, truth, world)
+
+
+def _world(scene: Scene, bed: BedShape, load: HeightField | None) -> World:
+    """The load with what hides it or sticks out of it."""
+    rng = np.random.default_rng([scene.seed, 10])
+    sheet = None if scene.tarp is None else clutter.tarp(scene.tarp, bed, load, rng)
+    rods = None if scene.branches is None else clutter.branches(scene.branches, bed, load, rng)
+    return World(bed, load, sheet, rods)
 
 
 def merged(clouds: dict[str, PointCloud], told: dict[str, Pose]) -> PointCloud:

@@ -24,21 +24,30 @@ VISIBLE_CELL_M = 0.05
 class World:
     """A bed with its surroundings and a load, ready for rays."""
 
-    def __init__(self, bed: BedShape, load: HeightField | None, mesh: Mesh | None = None) -> None:
+    def __init__(
+        self,
+        bed: BedShape,
+        load: HeightField | None,
+        tarp: HeightField | None = None,
+        branches: Floats | None = None,
+        shell: Mesh | None = None,
+    ) -> None:
         self.bed, self.load = bed, load
-        self.mesh = mesh or _shell(bed)
-        self.fields = [(bed.floor, int(Part.FLOOR))] + ([] if load is None else [(load, int(Part.LOAD))])
+        self._bare = shell or (_shell(bed) if branches is None else None)
+        self.mesh = self._bare or _shell(bed, branches)
+        above = [(load, int(Part.LOAD)), (tarp, int(Part.TARP))]
+        self.fields = [(bed.floor, int(Part.FLOOR)), *((field, part) for field, part in above if field is not None)]
 
     def unloaded(self) -> World:
-        """The same without its load."""
-        return World(self.bed, None, self.mesh)
+        """The same without its load, and without what covers it or sticks out of it."""
+        return World(self.bed, None, shell=self._bare)
 
     def cast(self, origins: Floats, directions: Floats) -> Hits:
         """First hits of rays in the bed frame."""
         return cast(self.fields, self.mesh, origins, directions)
 
 
-def _shell(bed: BedShape) -> Mesh:
+def _shell(bed: BedShape, branches: Floats | None = None) -> Mesh:
     """All that is made of triangles."""
     cab, ground = surroundings.cab_and_ground(bed)
     pieces = [
@@ -48,6 +57,7 @@ def _shell(bed: BedShape) -> Mesh:
         (surroundings.fittings(bed), Part.FITTING),
         (cab, Part.CAB),
         (ground, Part.GROUND),
+        *([] if branches is None else [(branches, Part.BRANCH)]),
     ]
     numbers = [np.full(len(triangles), part, dtype=np.int32) for triangles, part in pieces]
     return Mesh(np.concatenate([triangles for triangles, _ in pieces]), np.concatenate(numbers))
@@ -59,6 +69,7 @@ def reflectance(world: World, scene: Scene, hits: Hits, places: Floats) -> Float
     for part, value in ((Part.FLOOR, 0.35), (Part.WALL, 0.35), (Part.RIM, 0.4), (Part.OUTSIDE, 0.4)):
         of_part[part] = value
     of_part[Part.CAB], of_part[Part.GROUND], of_part[Part.FITTING] = 0.5, 0.2, 0.3
+    of_part[Part.TARP], of_part[Part.BRANCH] = 0.4, 0.25
     values: Floats = of_part[hits.part]
     if world.load is None:
         return values

@@ -1,0 +1,54 @@
+"""What changed between the frames of one sensor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Change", "change_between"]
+
+STEP_M = 0.05  # between mean heights about a cell that differ
+WINDOW, LEAST_SHARED = 2, 8  # cells to each side that are averaged over, and how many of them must be seen
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How much of the load changed, and the least and the greatest volume that a frame shows [m3]."""
+
+    fraction: float  # of the cells that all frames saw
+    least_m3: float
+    greatest_m3: float
+
+
+def change_between(heights: NDArray[np.float32], volumes_m3: Sequence[float], scale: float) -> Change:
+    """Compares what two or more frames of one sensor show each: height maps (frames, ny, nx) [m], NaN = not seen."""
+    return Change(changed_fraction(heights, STEP_M * scale), min(volumes_m3), max(volumes_m3))
+
+
+def changed_fraction(heights: NDArray[np.float32], step_m: float) -> float:
+    """The part of the cells of height maps (frames, ny, nx), NaN = not seen, whose surroundings differ by a step.
+
+    Noise, dust and where rays happen to end within a cell differ from cell to cell and average out; a load that moved
+    does not.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # cells that no frame saw
+        off = heights - np.nanmedian(heights, axis=0)
+    known = ~np.isnan(off)
+    number = _sums(known.astype(np.float32))
+    mean = _sums(np.where(known, off, np.float32(0.0))) / np.maximum(number, 1.0)
+    shared = (number >= LEAST_SHARED).all(axis=0) & known.any(axis=0)
+    return float((shared & (np.ptp(mean, axis=0) > step_m)).sum() / max(shared.sum(), 1))
+
+
+def _sums(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums of maps (frames, ny, nx) over the window about each cell."""
+    for axis in (1, 2):
+        padded = np.pad(maps, [(0, 0)] + [(WINDOW, WINDOW) if axis == a else (0, 0) for a in (1, 2)])
+        n = maps.shape[axis]
+        maps = np.sum([padded.take(range(k, k + n), axis) for k in range(2 * WINDOW + 1)], axis=0, dtype=np.float32)
+    return maps

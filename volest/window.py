@@ -1,0 +1,96 @@
+"""A dirty window: a part of a sensor's view from which nothing comes back, or only from near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volest.bed import is_return
+
+__all__ = ["blind_cells"]
+
+BIN = np.tan(np.radians(3.0) / 2.0)  # edge of a bin of the view; 3 degrees in its middle
+SHORT = 0.4  # of the way to the nearest cell: what returns from nearer lies on the window
+BLIND, LIVE = 0.05, 0.25  # of the usual returns in a bin
+LEAST_USUAL = 6.0  # returns in a bin, to tell a blind one by
+LEAST_BINS = 4  # in blocks of two by two; what is smaller may be a dark spot of the load
+REACH = 6  # bins; between live ones no further away a blind bin is one of the window, not of the edge of the view
+
+Floats = NDArray[np.floating]
+Bits = NDArray[np.bool_]
+
+
+def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64], cells: NDArray[np.float64]) -> Bits:
+    """Which cells lie where a sensor at `pose` (4, 4) T_bed_sensor is blind, though its view goes on around them.
+
+    `frames`: its scans (N, 3) [m], sensor frame; `cells` (M, 3) [m]: places on the load's surface, bed frame. The view
+    is drawn stereographically about the way to the cells, where angles are true and bins of nearly the same size.
+    """
+    places = (cells - pose[:3, 3]) @ pose[:3, :3]
+    distance = np.linalg.norm(places, axis=1)
+    view = _axes((places / distance[:, None]).mean(axis=0))
+    at = _project(places @ view.T, distance)
+    low, high = at.min(axis=0) - REACH * BIN, at.max(axis=0) + REACH * BIN
+    shape = (int((high[0] - low[0]) / BIN) + 1, int((high[1] - low[1]) / BIN) + 1)
+    returns = np.zeros(shape)
+    for xyz in frames:
+        points = xyz[is_return(xyz)]
+        reach = np.linalg.norm(points, axis=1)
+        far = reach > SHORT * distance.min()
+        returns += _counts(_project(points[far] @ view.T.astype(np.float32), reach[far]), low, high, shape)
+    index = ((at - low) / BIN).astype(int)
+    bed = np.zeros(shape, dtype=bool)
+    bed[index[:, 0], index[:, 1]] = True
+    blind: Bits = _blind(returns, bed)[index[:, 0], index[:, 1]]
+    return blind
+
+
+def _axes(forward: Floats) -> Floats:
+    """Right, up and forward (3, 3) as rows; up is as near to the sensor's z axis as can be."""
+    forward = forward / np.linalg.norm(forward)
+    up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    right = np.cross(forward, up)
+    right /= np.linalg.norm(right)
+    return np.stack([right, np.cross(right, forward), forward])
+
+
+def _project(points: Floats, distance: Floats) -> Floats:
+    """Stereographic projection (N, 2) of the ways to points in the view's axes; what lies behind lands far off."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flat: Floats = points[:, :2] / np.maximum(distance + points[:, 2], 1e-6)[:, None]
+    return flat
+
+
+def _counts(at: Floats, low: Floats, high: Floats, shape: tuple[int, int]) -> Floats:
+    """How many of the points fall into each bin."""
+    within = ((at > low) & (at < high)).all(axis=1)
+    i, j = ((at[within] - low) / BIN).astype(int).T
+    counts: Floats = np.bincount(i * shape[1] + j, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+    return counts
+
+
+def _blind(returns: Floats, bed: Bits) -> Bits:
+    """The bins that see nothing between such that do, in blocks of at least two by two."""
+    hit = bed & (returns > 0)
+    usual = float(np.median(returns[hit])) if hit.any() else 0.0
+    if usual < LEAST_USUAL:
+        return np.zeros_like(bed)
+    live = returns >= LIVE * usual
+    blind = bed & (returns <= BLIND * usual)
+    blind &= (_near(live, 0, 1) & _near(live, 0, -1)) | (_near(live, 1, 1) & _near(live, 1, -1))
+    block = blind[1:, 1:] & blind[:-1, 1:] & blind[1:, :-1] & blind[:-1, :-1]
+    whole = np.zeros_like(blind)
+    for i in (0, 1):
+        for j in (0, 1):
+            whole[i : i + block.shape[0], j : j + block.shape[1]] |= block
+    return whole if whole.sum() >= LEAST_BINS else np.zeros_like(whole)
+
+
+def _near(live: Bits, axis: int, sign: int) -> Bits:
+    """Whether a live bin lies in this direction within reach."""
+    found = np.zeros_like(live)
+    for step in range(1, REACH + 1):
+        found |= np.roll(live, sign * step, axis)
+    return found
