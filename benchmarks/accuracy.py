@@ -1,6 +1,6 @@
 """Scores the estimator on simulated loads of all kinds, and learns the numbers of volest/uncertainty.py from them.
 
-    python benchmarks/accuracy.py --scenes 300             bias, RMS, coverage and width, by sensor and kind of load
+    python benchmarks/accuracy.py --scenes 300             bias, RMS, coverage and width, by sensor, load, fill and view
     python benchmarks/accuracy.py --scenes 300 --learn     the excess and the standard deviations, fitted to them
 
 Scenes are drawn by volest.simulate.random_scene from --seed on; score on other seeds than those learned from.
@@ -9,38 +9,41 @@ Scenes are drawn by volest.simulate.random_scene from --seed on; score on other 
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import least_squares, minimize
 
+from volest.calibration import Sample, calibrated, errors_and_stds
 from volest.errors import InputError, SceneError
 from volest.estimator import Estimator
 from volest.simulate import random_scene, simulate, write
 from volest.truck import Truck
-from volest.uncertainty import BETWEEN, HIDDEN, SEEN
+from volest.uncertainty import GENERIC, Calibration
 
-Floats = NDArray[np.float64]
+BELIEF = 2.0  # 1-sigma of the logarithm of each coefficient
+SENSORS = {"16": "16 rows", "128": "128 rows", "240": "camera"}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """One simulated load and its estimate, in % of struck capacity."""
 
+    seed: int
     kind: str
     sensors: str
     visible: float
+    fill: float
+    seen: float = np.nan  # what the estimate says of it
     error: float = np.nan  # NaN: rejected
     std: float = np.nan
     covered: bool = False
-    raw_error: float = np.nan  # of the integral, before the excess is taken off
-    rough_seen: float = np.nan
-    hidden: tuple[float, ...] = ()
-    known: tuple[float, ...] = ()
+    sample: Sample | None = None
+    flags: tuple[str, ...] = ()
 
 
 def estimate(seed: int) -> Load | None:
@@ -52,44 +55,35 @@ def estimate(seed: int) -> Load | None:
         return None
     truth = simulated.truth
     sensors = "+".join(f"{sensor.rows}@{sensor.id}" for sensor in scene.sensor)
-    label = Load(scene.load.kind, sensors, truth["visible_fraction"])
+    label = (seed, scene.load.kind, sensors, truth["visible_fraction"], truth["fill_ratio"])
     with tempfile.TemporaryDirectory() as folder:
         write(simulated, Path(folder))
         truck = Truck.load(Path(folder) / "truck.toml")
         try:
             estimator = Estimator(truck)
         except InputError:
-            return label
-        scans = {name: [cloud.xyz for cloud in frames] for name, frames in simulated.scans.items()}
+            return Load(*label)
+    scans = {name: [cloud.xyz for cloud in frames] for name, frames in simulated.scans.items()}
     result = estimator.estimate(scans if truck.sensors else np.concatenate([f for fs in scans.values() for f in fs]))
-    if result.volume_m3 is None or result.volume_budget_m3 is None:
-        return label
-    volume, percent = result.volume_m3, 100.0 / truth["struck_capacity_m3"]
-    integral = estimator._engine.integral()
-    rough, area = integral.roughness, integral.area
-    parts = result.volume_budget_m3
+    volume, terms = result.volume_m3, estimator.terms
+    if volume is None or terms is None or result.seen_fraction is None:
+        return Load(*label, flags=result.flags)
+    percent = 100.0 / truth["struck_capacity_m3"]
     return Load(
-        label.kind,
-        label.sensors,
-        label.visible,
-        (volume.value - truth["volume_m3"]) * percent,
-        volume.std * percent,
-        volume.lower95 <= truth["volume_m3"] <= volume.upper95,
-        (integral.volume - truth["volume_m3"]) * percent,
-        percent * rough * float(area[SEEN]),
-        tuple(percent * np.array([area[HIDDEN], integral.hidden_distance, rough * area[BETWEEN], integral.gap])),
-        tuple(percent * np.array([parts["pose"], parts["reference"], parts["range"]])),
+        *label,
+        seen=result.seen_fraction,
+        error=(volume.value - truth["volume_m3"]) * percent,
+        std=volume.std * percent,
+        covered=volume.lower95 <= truth["volume_m3"] <= volume.upper95,
+        sample=Sample(estimator.integral().volume, truth["volume_m3"], terms).scaled(percent),
+        flags=result.flags,
     )
 
 
 def report(loads: list[Load]) -> None:
-    """Print the score of all loads, and of each kind and each set of sensors."""
+    """Print the score of all loads, and of each kind, each set of sensors, and each quarter of fill and of view."""
     print(f"{'loads':34s} {'n':>4s} {'rej':>4s} {'bias':>6s} {'RMS':>6s} {'95th':>6s} {'cover':>6s} {'width':>6s}")
-    groups = [("all", loads)]
-    groups += [(f"{lo:.0%} to {hi:.0%} seen", [x for x in loads if lo <= x.visible < hi]) for lo, hi in VISIBLE]
-    groups += [(kind, [x for x in loads if x.kind == kind]) for kind in sorted({x.kind for x in loads})]
-    groups += [(name, [x for x in loads if x.sensors == name]) for name in sorted({x.sensors for x in loads})]
-    for name, group in groups:
+    for name, group in groups_of(loads):
         errors = np.array([x.error for x in group if np.isfinite(x.error)])
         if not len(errors):
             continue
@@ -101,28 +95,46 @@ def report(loads: list[Load]) -> None:
         print(f"{name:34s} {counts} {errors.mean():6.2f} {rms:6.2f} {worst:6.2f} {covered:6.2f} {width:6.2f}")
 
 
+def groups_of(loads: list[Load]) -> list[tuple[str, list[Load]]]:
+    """All loads, and the parts of them that are looked at."""
+    groups = [("all", loads)]
+    groups += [(f"{lo:.0%} to {hi:.0%} in view", [x for x in loads if lo <= x.visible < hi]) for lo, hi in VISIBLE]
+    groups += _quarters(loads, "seen", lambda x: x.seen)
+    groups += _quarters(loads, "filled", lambda x: x.fill)
+    for key, name in SENSORS.items():
+        groups.append((name, [x for x in loads if x.sensors.startswith(f"{key}@")]))
+    groups += [(kind, [x for x in loads if x.kind == kind]) for kind in sorted({x.kind for x in loads})]
+    groups += [(name, [x for x in loads if x.sensors == name]) for name in sorted({x.sensors for x in loads})]
+    return groups
+
+
+def _quarters(loads: list[Load], word: str, key: Callable[[Load], float]) -> list[tuple[str, list[Load]]]:
+    """Four groups of estimated loads, as large as each other."""
+    edges = np.nanquantile([key(x) for x in loads], (0.0, 0.25, 0.5, 0.75, 1.0))
+    edges[-1] += 1e-9
+    spans = list(itertools.pairwise(edges))
+    return [(f"{lo:.1%} to {hi:.1%} {word}", [x for x in loads if lo <= key(x) < hi]) for lo, hi in spans]
+
+
 def learn(loads: list[Load]) -> None:
-    """Print the coefficients of the excess and of the standard uncertainty that explain the raw errors best."""
-    sound = [x for x in loads if np.isfinite(x.error)]
-    raw = np.array([x.raw_error for x in sound])
-    rough = np.array([x.rough_seen for x in sound])
-    fit = least_squares(lambda c: np.arcsinh(raw - rough * c[0]), np.zeros(1), loss="soft_l1").x
-    print("excess by roughness of seen cells:", np.round(fit, 3))
-    left = raw - rough * fit[0]
-    features = np.hstack([np.array([x.hidden for x in sound]), np.array([x.known for x in sound])])
-    free = len(sound[0].hidden)
+    """Print the calibration that explains the errors best, and how its intervals do in each group."""
+    found = calibrated([x.sample for x in loads if x.sample is not None], GENERIC, BELIEF)
+    print(found)
+    for name, group in groups_of(loads):
+        honesty(name, [x.sample for x in group if x.sample is not None], found)
 
-    def surprise(c: Floats) -> float:
-        """Minus the log-likelihood of Student's t with 8 degrees of freedom; the last three stay near 1."""
-        variance = features**2 @ c**2 + 1e-4
-        loss = 0.5 * np.log(variance) + 4.5 * np.log1p(left**2 / variance / 8.0)
-        return float(np.sum(loss) + 0.5 * np.sum((c[free:] - 1.0) ** 2))
 
-    start = np.concatenate([np.full(free, 0.2), np.ones(3)])
-    options = {"maxiter": 20000, "maxfev": 20000, "adaptive": True}
-    stds = np.abs(minimize(surprise, start, method="Nelder-Mead", options=options).x)
-    names = ("hidden", "hidden x distance", "between x roughness", "gap", "pose", "reference", "range")
-    print("standard deviations:", {name: round(float(value), 3) for name, value in zip(names, stds, strict=True)})
+def honesty(name: str, samples: list[Sample], calibration: Calibration) -> None:
+    """Print how often these intervals hold, and by what they would have to be widened."""
+    if not samples:
+        return
+    errors, stds = errors_and_stds(samples, calibration)
+    z = np.abs(errors) / stds
+    ask = np.quantile(z, (0.9, 0.95)) / (1.645, 1.96)
+    cover, width = np.mean(z <= 1.96), 3.92 * stds.mean()
+    print(
+        f"{name:34s} {len(z):4d} cover {cover:.3f} width {width:6.2f} widen by 90 %: {ask[0]:.2f}, 95 %: {ask[1]:.2f}"
+    )
 
 
 VISIBLE = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01))

@@ -24,6 +24,7 @@ from volest.bed import BedModel, Layout, PlacedScan
 from volest.errors import InputError, SceneError
 from volest.estimator import Estimator
 from volest.io import read_points
+from volest.reference import bed_from_scans
 from volest.registration import Misfit, place, prior_of
 from volest.simulate import Scene, random_scene, simulate, write
 from volest.truck import Truck
@@ -104,7 +105,7 @@ def poses_of_empty(truck: Truck) -> dict[str, NDArray[np.float64]]:
     for sensor, (_, path) in zip(truck.sensors, truck.bed.reference, strict=True):
         prior = prior_of(sensor)
         scans.append(PlacedScan(read_points(path).xyz, prior.pose, prior.rays, prior.std_m))
-    _, placed = BedModel.from_reference(layout, scans)
+    _, placed = bed_from_scans(layout, scans)
     return {sensor.id: scan.pose for sensor, scan in zip(truck.sensors, placed, strict=True)}
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from simulated_loads import BED, MAST, REAR, TOP, error_of, estimator_of, scans_of, scene
 
 from volest.bed import LEVELS, SEEN_STD_M, UNSEEN_STD_M, BedModel, Layout, PlacedScan
+from volest.reference import bed_from_scans
 from volest.registration import prior_of
 from volest.simulate import Simulated, random_scene, simulate
 from volest.truck import Truck
@@ -29,7 +30,7 @@ def model_of(made: Simulated) -> BedModel:
     for sensor in truck.sensors:
         prior = prior_of(sensor)
         placed.append(PlacedScan(made.empty_scans[sensor.id].xyz, prior.pose, prior.rays, prior.std_m))
-    return BedModel.from_reference(layout, placed)[0]
+    return bed_from_scans(layout, placed)[0]
 
 
 def empty(*sensors: dict[str, Any], **bed: Any) -> Simulated:
@@ -176,9 +177,7 @@ def test_a_pose_told_wrong_is_put_right_by_the_bed(shift_m: tuple[float, ...]) -
     wrong[:3, 3] += shift_m
     beds = []
     for pose in (prior.pose, wrong):
-        bed, (scan,) = BedModel.from_reference(
-            layout, [PlacedScan(made.empty_scans["top"].xyz, pose, True, prior.std_m)]
-        )
+        bed, (scan,) = bed_from_scans(layout, [PlacedScan(made.empty_scans["top"].xyz, pose, True, prior.std_m)])
         beds.append((bed, scan))
     (right, at_right), (moved, at_moved) = beds
     assert np.abs(at_right.pose[:3, 3] - at_moved.pose[:3, 3]).max() < 0.012
@@ -194,8 +193,7 @@ def test_bad_points_in_the_reference_change_nothing() -> None:
     prior = prior_of(Truck.from_dict(made.truck).sensors[0])
     layout = Layout(4.2, 2.1, 1.3)
     clean, mixed = (
-        BedModel.from_reference(layout, [PlacedScan(xyz, prior.pose, True, prior.std_m)])[0]
-        for xyz in (cloud.xyz, dirty)
+        bed_from_scans(layout, [PlacedScan(xyz, prior.pose, True, prior.std_m)])[0] for xyz in (cloud.xyz, dirty)
     )
     for name in ("walls", "rim", "skin", "liner", "covered", "floor", "fixtures"):
         assert getattr(clean, name).tobytes() == getattr(mixed, name).tobytes(), name

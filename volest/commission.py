@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from volest._core import Integral
 from volest._version import __version__
 from volest.bed import LEVELS, BedModel, PlacedScan
+from volest.calibration import Sample, calibrated, errors_and_stds
 from volest.errors import InputError
 from volest.estimator import Estimator
 from volest.hidden import generic_weights
@@ -33,7 +32,7 @@ from volest.simulate.heightfield import HeightField
 from volest.simulate.rehearsal import MeasuredBed, Rehearsal, View, rehearse
 from volest.truck import Sensor, Truck
 from volest.truckfile import Commissioned, Contents, Grid, StoredSensor, write
-from volest.uncertainty import BETWEEN, GENERIC, HIDDEN, SEEN, Calibration
+from volest.uncertainty import GENERIC, Calibration
 
 __all__ = ["Summary", "commission"]
 
@@ -44,9 +43,8 @@ CELLS_A_LOAD = 250
 PLACES = 4  # a cell's true height is the mean of so many places along each axis
 FEWEST = 40  # estimated loads of each half, with fewer nothing can be learned
 EPOCHS, RATE = 12, 5e-4
-BELIEF = 0.7  # 1-sigma of the logarithm of each coefficient about its generic value, before any load is seen
+BELIEF = 0.7  # 1-sigma of the logarithm of each coefficient of the budget about its generic value
 HEDGE = 0.5  # of the way from the generic coefficients to the learned: loads in the world are not those of a rehearsal
-DEGREES_OF_FREEDOM = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +65,7 @@ class _Lesson:
 
     features: NDArray[np.float32]
     drops: NDArray[np.float32]
-    truth_m3: float
-    volume_m3: float  # of the integral; NaN: rejected
-    rough_seen_m3: float
-    learned: tuple[float, ...]  # what the coefficients of the calibration multiply
-    known_m3: float  # standard deviation of what no rehearsal teaches: reference and range
+    sample: Sample | None  # None: rejected
 
 
 def commission(
@@ -103,13 +97,16 @@ def commission(
     workers = jobs or os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_enter, initargs=(stage,)) as pool:
         learned = _rehearsed(pool, generic_weights(), False, seed, range(half), lambda n: tell and tell(n, loads))
-        weights = _taught([lesson for lesson in learned if np.isfinite(lesson.volume_m3)])
+        weights = _taught(learned)
         held_out = range(half, loads)
         tried = _rehearsed(pool, weights, True, seed, held_out, lambda n: tell and tell(half + n, loads))
-    sound = [lesson for lesson in tried if np.isfinite(lesson.volume_m3)]
+    sound = [lesson.sample for lesson in tried if lesson.sample is not None]
     if len(sound) < FEWEST:
         raise InputError(f"{truck.path}: {len(sound)} of {len(tried)} rehearsed loads could be estimated: too few")
-    calibration = _calibrated(sound)
+    # The reference is the truth of what is rehearsed in it: its error is not to be learned here.
+    known = [replace(sample, terms=sample.terms._replace(reference=0.0)) for sample in sound]
+    learned_factor = calibrated(known, GENERIC, BELIEF, HEDGE)
+    calibration = replace(learned_factor, factor=max(learned_factor.factor, 1.0))
     summary = _summary(sound, len(tried) - len(sound), calibration, bed.struck_m3)
     learned_of_it = Commissioned(
         estimator.bed.fields(), weights, astuple(calibration), _provenance(truck, loads, seed, summary)
@@ -192,16 +189,11 @@ def _lesson(weights: NDArray[np.float32], lowers: bool, seed: int, number: int) 
         for sensor, told, xyz in zip(_stage.truck.sensors, load.told, load.scans, strict=True)
     ]
     result = estimator.measure(frames)
-    if result.volume_m3 is None or result.volume_budget_m3 is None:
-        nothing = np.zeros(0, np.float32)
-        return _Lesson(nothing, nothing, load.volume_m3, np.nan, 0.0, (), 0.0)
-    integral, parts = estimator.integral(), result.volume_budget_m3
-    known = float(np.hypot(parts["reference"], parts["range"])) / GENERIC.factor
-    features, drops = _cells(estimator, bed, load, rng) if not lowers else (np.zeros(0, np.float32),) * 2
-    return _Lesson(
-        features, drops, load.volume_m3, integral.volume, integral.roughness * float(integral.area[SEEN]),
-        _explained(integral, bed.model.layout.scale, parts["pose"] / GENERIC.factor), known,
-    )  # fmt: skip
+    nothing = np.zeros(0, np.float32)
+    if result.volume_m3 is None or estimator.terms is None:
+        return _Lesson(nothing, nothing, None)
+    features, drops = (nothing, nothing) if lowers else _cells(estimator, bed, load, rng)
+    return _Lesson(features, drops, Sample(estimator.integral().volume, load.volume_m3, estimator.terms))
 
 
 def _cells(
@@ -251,66 +243,11 @@ def _taught(lessons: Sequence[_Lesson]) -> NDArray[np.float32]:
     return fit(features, drops, start=generic_weights(), epochs=EPOCHS, rate=RATE)
 
 
-# --- what the interval learns -----------------------------------------------------------------------------------------
-
-
-def _explained(integral: Integral, scale: float, pose_m3: float) -> tuple[float, ...]:
-    """What the coefficients of a Calibration multiply to standard deviations [m3], and that of the pose."""
-    rough, area = integral.roughness, integral.area
-    hidden = (scale * float(area[HIDDEN]), integral.hidden_distance)
-    surface = (rough * float(area[BETWEEN]), integral.gap, rough * float(area[SEEN]))
-    return (*hidden, *surface, pose_m3, float(np.sqrt(integral.surface_variance)))
-
-
-def _calibrated(lessons: Sequence[_Lesson]) -> Calibration:
-    """The calibration most probable given the generic one and these errors, and the factor that they ask for.
-
-    Errors are of Student's t, for a few loads are unlike all others; the factor is conformal (Vovk et al., 2005): the
-    quantile of error over standard deviation, by half from those that a normal distribution would have.
-    """
-    generic = np.array(astuple(GENERIC))
-    error = np.array([lesson.volume_m3 - lesson.truth_m3 for lesson in lessons])
-    rough = np.array([lesson.rough_seen_m3 for lesson in lessons])
-    terms = np.array([lesson.learned for lesson in lessons])
-    known = np.array([lesson.known_m3 for lesson in lessons])
-
-    def std(logs: Floats) -> Floats:
-        c = generic[1:-1] * np.exp(logs[1:])
-        hidden = terms[:, 0] * c[0] + terms[:, 1] * c[1]
-        parts = [hidden, *(terms[:, 2 + k] * c[2 + k] for k in range(3)), terms[:, 5], terms[:, 6]]
-        combined: Floats = np.sqrt(np.sum(np.square(parts), axis=0))
-        return combined
-
-    def left(logs: Floats) -> Floats:
-        remaining: Floats = error - rough * generic[0] * np.exp(logs[0])
-        return remaining
-
-    def surprise(logs: Floats) -> float:
-        variance = std(logs) ** 2 + (0.2 * known) ** 2 + 1e-8
-        loss = 0.5 * np.log(variance)
-        loss += 0.5 * (DEGREES_OF_FREEDOM + 1.0) * np.log1p(left(logs) ** 2 / variance / DEGREES_OF_FREEDOM)
-        return float(loss.sum() + 0.5 * np.sum((logs / BELIEF) ** 2))
-
-    options = {"maxiter": 4000, "maxfev": 4000, "adaptive": True}
-    logs = HEDGE * minimize(surprise, np.zeros(6), method="Nelder-Mead", options=options).x
-    ratio = np.abs(left(logs)) / np.sqrt(std(logs) ** 2 + (0.2 * known) ** 2)
-    rank = min(1.0, np.ceil(0.95 * (len(ratio) + 1)) / len(ratio))
-    factor = float(np.quantile(ratio, rank)) / 1.96
-    return Calibration.stored([*(generic[:-1] * np.exp(logs)).tolist(), max(factor, 1.0)])
-
-
-def _summary(lessons: Sequence[_Lesson], rejected: int, calibration: Calibration, struck_m3: float) -> Summary:
-    c = calibration
-    errors, stds = [], []
-    for lesson in lessons:
-        area, distance, between, gap, seen, pose, scatter = lesson.learned
-        hidden = c.hidden_std_m * area + c.hidden_std_per_distance * distance
-        surface = (c.between_std_per_roughness * between, c.gap_std_per_distance * gap, c.seen_std_per_roughness * seen)
-        stds.append(c.factor * float(np.linalg.norm([hidden, *surface, pose, scatter, lesson.known_m3])))
-        errors.append(lesson.volume_m3 - c.excess_per_roughness * lesson.rough_seen_m3 - lesson.truth_m3)
-    error, std, percent = np.array(errors), np.array(stds), 100.0 / struck_m3
+def _summary(samples: Sequence[Sample], rejected: int, calibration: Calibration, struck_m3: float) -> Summary:
+    error, std = errors_and_stds(samples, calibration)
+    percent = 100.0 / struck_m3
     return Summary(
-        loads=len(lessons),
+        loads=len(samples),
         rejected=rejected,
         bias=float(percent * error.mean()),
         rms=float(percent * np.sqrt(np.mean(error**2))),

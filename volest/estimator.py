@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest._core import Integral
-from volest.bed import BedModel, Layout, PlacedScan, is_return
+from volest.bed import BedModel, Layout, PlacedScan
 from volest.cover import Cover, cover_of
 from volest.disturbance import Disturbance, Sight
 from volest.errors import InputError, ScanError
@@ -19,12 +19,13 @@ from volest.frames import Change, change_between
 from volest.fusion import fuse
 from volest.hidden import generic_weights
 from volest.io import read_points
-from volest.pointcloud import RangeImage
+from volest.pointcloud import RangeImage, is_return
 from volest.quantity import Quantity
+from volest.reference import bed_from_scans
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import GENERIC, SEEN, Calibration, budget, excess_m3
+from volest.uncertainty import GENERIC, SEEN, Calibration, Terms, terms_of
 from volest.weight import GrossMass, gross_mass, net_mass
 from volest.window import blind_cells
 
@@ -64,6 +65,7 @@ class Estimator:
         self._hidden_weights = generic_weights() if learned is None else learned.hidden_weights
         self._calibration = GENERIC if learned is None else Calibration.stored(learned.calibration)
         self._engine = self.bed.engine()
+        self.terms: Terms | None = None  # of the load that was measured last
         self._lock = threading.Lock()
 
     def estimate(
@@ -191,10 +193,11 @@ class Estimator:
     def _assess(self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance) -> Result:
         """The result that the integrals tell, with its budget, flags and status."""
         integral = self.integral()
-        parts = budget(integral, self.bed, placements, range_noise_m, self._calibration)
+        terms = self.terms = terms_of(integral, self.bed, placements, range_noise_m)
+        parts = {source: float(std) for source, std in self._calibration.budget_m3(terms).items()}
         parts = disturbance.widened(parts, integral.volume, integral.footprint, self.bed.layout.scale)
         std = float(np.linalg.norm(list(parts.values())))
-        expected = integral.volume - excess_m3(integral, self._calibration)
+        expected = integral.volume - float(self._calibration.excess_m3(terms))
         volume = Quantity.normal(expected, std, low=0.0)
         hidden, between, seen = (float(a) for a in integral.area[1:])
         seen_fraction = (seen + between) / (seen + between + hidden)
@@ -317,7 +320,7 @@ def _bed(
     def fit(flip: NDArray[np.float64]) -> tuple[BedModel, Sequence[PlacedScan], str, Misfit | None]:
         priors = [prior_of(sensor) for _, sensor, _ in clouds]
         told = [PlacedScan(xyz, p.pose @ flip, p.rays, p.std_m) for p, (_, _, xyz) in zip(priors, clouds, strict=True)]
-        bed, scans = BedModel.from_reference(layout, told)
+        bed, scans = bed_from_scans(layout, told)
         engine = bed.engine()
         for (path, _, _), scan in zip(clouds, scans, strict=True):
             misfit = check_reference(engine, bed, scan)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from volest.errors import ScanError
 
-__all__ = ["PointCloud", "RangeImage"]
+__all__ = ["PointCloud", "RangeImage", "is_return"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,3 +51,9 @@ class RangeImage:
         ranges_m = self.range_mm.astype(np.float32)[..., None] * np.float32(1e-3)
         points: NDArray[np.float32] = np.ascontiguousarray(self.directions.astype(np.float32) * ranges_m).reshape(-1, 3)
         return points
+
+
+def is_return(xyz: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which rows (N,) of a scan (N, 3) are measurements, as the core counts them (cpp/src/geometry.hpp)."""
+    sound: NDArray[np.bool_] = (np.abs(xyz) < 1e4).all(axis=1) & (xyz != 0).any(axis=1)
+    return sound

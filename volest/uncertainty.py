@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volest._core import Integral
 from volest.bed import BedModel
 from volest.errors import TruckError
 from volest.registration import Placement
 
-__all__ = ["GENERIC", "Calibration", "budget", "excess_m3"]
+__all__ = ["GENERIC", "Calibration", "Terms", "terms_of"]
 
 HIDDEN, BETWEEN, SEEN = 1, 2, 3  # cell states of the core
+Number = float | NDArray[np.float64]
+
+
+class Terms(NamedTuple):
+    """What the errors of one load grow with, or of many, as arrays."""
+
+    hidden: Number  # m2 out of sight, at the scale of a truck bed
+    distance: Number  # m3; out of sight times the distance to the nearest return
+    between: Number  # m3; roughness over what is in sight without a return of its own
+    gap: Number  # m3; the same over the distance to the nearest return
+    seen: Number  # m3; roughness over cells with returns
+    scatter: Number  # m3, 1-sigma, of the returns in their cells
+    pose: Number  # m3, 1-sigma, as the registration has it
+    reference: Number  # m3, 1-sigma, as the bed has it
+    noise: Number  # m3; range noise over the footprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +44,9 @@ class Calibration:
     between_std_per_roughness: float = 0.9
     gap_std_per_distance: float = 0.5
     seen_std_per_roughness: float = 0.15
+    pose_std_per_std: float = 1.0  # of what the registration's covariance says
+    reference_std_per_std: float = 1.0
+    bias_per_noise: float = 0.1  # what a beam's constant error leaves after registration
     factor: float = 1.15  # so that 95 % intervals hold the truth 95 times in 100 on loads that were not learned from
 
     @classmethod
@@ -38,45 +58,56 @@ class Calibration:
             raise TruckError(f"section CALI: found {list(numbers)}, expected {len(fields(cls))} numbers, none below 0")
         return cls(*numbers)
 
+    def excess_m3(self, terms: Terms) -> Number:
+        """By how much the integral is too great on average: rays stop at the upper and nearer side of lumps."""
+        return self.excess_per_roughness * terms.seen
+
+    def budget_m3(self, terms: Terms) -> dict[str, Number]:
+        """Standard uncertainty of the volume by source; they are independent (GUM, JCGM 100:2008, 5.1.2).
+
+        hidden: what lies in shadow; pose: where each scan was taken from; reference: the empty bed; range: what the
+        sensor's bias leaves after registration; surface: the scatter of the returns and what lies between them.
+        """
+        surface = (
+            terms.scatter**2
+            + (self.between_std_per_roughness * terms.between) ** 2
+            + (self.gap_std_per_distance * terms.gap) ** 2
+            + (self.seen_std_per_roughness * terms.seen) ** 2
+        )
+        parts = {
+            "hidden": self.hidden_std_m * terms.hidden + self.hidden_std_per_distance * terms.distance,
+            "pose": self.pose_std_per_std * terms.pose,
+            "reference": self.reference_std_per_std * terms.reference,
+            "range": self.bias_per_noise * terms.noise,
+            "surface": surface**0.5,
+        }
+        return {source: self.factor * std for source, std in parts.items()}
+
+    def std_m3(self, terms: Terms) -> Number:
+        """The budget's parts together."""
+        return sum(part**2 for part in self.budget_m3(terms).values()) ** 0.5
+
 
 GENERIC = Calibration()  # learned by `python benchmarks/accuracy.py --learn`; see docs/method.md
-BEAM_BIAS = 0.1  # what a beam's constant error leaves after registration, as part of the range noise
 
 
-def excess_m3(integral: Integral, calibration: Calibration) -> float:
-    """By how much the integral is too great on average: rays stop at the upper and nearer side of a cell's lumps."""
-    return calibration.excess_per_roughness * integral.roughness * float(integral.area[SEEN])
-
-
-def budget(
-    integral: Integral, bed: BedModel, placements: Sequence[Placement], range_noise_m: float, calibration: Calibration
-) -> dict[str, float]:
-    """Standard uncertainty of the volume by source [m3]; they are independent (GUM, JCGM 100:2008, 5.1.2).
-
-    hidden: what lies in shadow; pose: where each scan was taken from; reference: the empty bed; range: what the
-    sensor's bias leaves after registration; surface: the scatter of the returns and what lies between them.
-    """
-    area, rough, scale = integral.area, integral.roughness, bed.layout.scale
+def terms_of(integral: Integral, bed: BedModel, placements: Sequence[Placement], range_noise_m: float) -> Terms:
+    """What the errors of a load grow with."""
+    area, rough = integral.area, integral.roughness
     depth = integral.volume / max(integral.footprint, 1e-9)
     sides = (bed.layout.width_m, bed.layout.width_m, bed.layout.length_m, bed.layout.length_m)
     walls = depth * float(np.linalg.norm(np.multiply(sides, bed.wall_std_m)))
-    surface = [
-        np.sqrt(integral.surface_variance),
-        calibration.between_std_per_roughness * rough * area[BETWEEN],
-        calibration.gap_std_per_distance * integral.gap,
-        calibration.seen_std_per_roughness * rough * area[SEEN],
-    ]
-    parts = {
-        "hidden": float(
-            calibration.hidden_std_m * scale * area[HIDDEN]
-            + calibration.hidden_std_per_distance * integral.hidden_distance
-        ),
-        "pose": _pose(integral, placements),
-        "reference": float(np.hypot(bed.floor_std_m * integral.footprint, walls)),
-        "range": BEAM_BIAS * range_noise_m * integral.footprint,
-        "surface": float(np.linalg.norm(surface)),
-    }
-    return {source: calibration.factor * std for source, std in parts.items()}
+    return Terms(
+        hidden=bed.layout.scale * float(area[HIDDEN]),
+        distance=integral.hidden_distance,
+        between=rough * float(area[BETWEEN]),
+        gap=integral.gap,
+        seen=rough * float(area[SEEN]),
+        scatter=float(np.sqrt(integral.surface_variance)),
+        pose=_pose(integral, placements),
+        reference=float(np.hypot(bed.floor_std_m * integral.footprint, walls)),
+        noise=range_noise_m * integral.footprint,
+    )
 
 
 def _pose(integral: Integral, placements: Sequence[Placement]) -> float:

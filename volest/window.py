@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from volest.bed import is_return
+from volest.pointcloud import is_return
 
 __all__ = ["blind_cells"]
 

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from volest.bed import BedModel, PlacedScan, is_return
+from volest.bed import BedModel, PlacedScan
 from volest.errors import SceneError
+from volest.pointcloud import is_return
 from volest.pose import Pose, rotation_from_rpy
 from volest.simulate.heightfield import HeightField
 from volest.simulate.load import load_surface
