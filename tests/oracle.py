@@ -147,6 +147,13 @@ def _bound_along(raster: Raster, sensor: Floats, hit: Floats) -> None:
             continue
         ways = sorted(((low - hit[axis]) / back[axis], (high - hit[axis]) / back[axis]))
         begin, end = max(begin, ways[0]), min(end, ways[1])
+    for at_hit, at_sensor in zip(distances(raster.bed, *hit), distances(raster.bed, *sensor), strict=True):
+        if at_sensor > at_hit:
+            begin = max(begin, at_hit / (at_hit - at_sensor))
+        elif at_sensor < at_hit:
+            end = min(end, at_hit / (at_hit - at_sensor))
+        elif at_hit < 0.0:
+            return
     t = begin
     while t < end:
         cell = raster.cell(hit[0] + t * back[0], hit[1] + t * back[1])

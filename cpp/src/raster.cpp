@@ -14,7 +14,8 @@ bool is_lower(const FreeAir &air, int cell, float z, float landing, float fall) 
 }
 
 // Walks back from the hit towards the sensor, cell by cell, as long as the ray is low enough to matter.
-void lower_bound_along(const Grid &g, Vec3 sensor, Vec3 hit, double ceiling, FreeAir &air) {
+void lower_bound_along(const Bed &bed, Vec3 sensor, Vec3 hit, double ceiling, FreeAir &air) {
+  const Grid &g = bed.grid;
   const Vec3 back = sensor - hit;
   const double flat = std::sqrt(back.x * back.x + back.y * back.y);
   if (!(flat > kShy * g.cell) || !(back.z > 0.0)) return;
@@ -30,6 +31,16 @@ void lower_bound_along(const Grid &g, Vec3 sensor, Vec3 hit, double ceiling, Fre
     const double u = (low[a] - at[a]) / way[a], v = (high[a] - at[a]) / way[a];
     from = std::fmax(from, std::fmin(u, v));
     to = std::fmin(to, std::fmax(u, v));
+  }
+  // Outside the walls a ray says nothing: it may pass beneath one that leans.
+  for (const Plane &wall : bed.walls) {
+    const double at_hit = wall.distance(hit), at_sensor = wall.distance(sensor), across = at_sensor - at_hit;
+    if (across > 0.0)
+      from = std::fmax(from, -at_hit / across);
+    else if (across < 0.0)
+      to = std::fmin(to, -at_hit / across);
+    else if (at_hit < 0.0)
+      return;
   }
   const double step = g.cell / flat;
   const float fall = static_cast<float>(back.z / flat);
@@ -55,7 +66,7 @@ PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool 
     if (!cloud.read(i, p)) continue;
     ++counts.valid;
     p = pose * p;
-    if (rays && pose.t.z > p.z) lower_bound_along(bed.grid, pose.t, p, ceiling, air);
+    if (rays && pose.t.z > p.z) lower_bound_along(bed, pose.t, p, ceiling, air);
     const int cell = bed.grid.index(p.x, p.y);
     if (cell < 0 || bed.inside_opening(p.x, p.y) < 0.0) continue;
     if (bed.on_wall(p)) {
