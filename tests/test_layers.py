@@ -31,7 +31,7 @@ LAYERS = [
     ["estimator"],
     ["disturbance", "fusion", "weight", "wetdry"],
     ["cover", "frames", "hidden", "uncertainty", "window"],
-    ["reference", "registration"],
+    ["meshbed", "reference", "registration"],
     ["walls"],
     ["bed"],
     ["truck"],
@@ -43,7 +43,7 @@ LAYERS = [
     ["_core", "_version", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-HEAVY = {"laspy", "lazrs", "llvmlite", "matplotlib", "numba", "open3d", "pye57", "rich", "scipy"}
+HEAVY = {"laspy", "lazrs", "llvmlite", "matplotlib", "numba", "open3d", "pye57", "rich", "scipy", "trimesh"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

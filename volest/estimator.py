@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from volest.frames import Change, change_between
 from volest.fusion import fuse
 from volest.hidden import generic_weights
 from volest.io import read_points
+from volest.io.mesh import is_mesh
+from volest.meshbed import points_of_mesh
 from volest.pointcloud import RangeImage, is_return
 from volest.quantity import Quantity
 from volest.reference import bed_from_scans
@@ -39,6 +42,7 @@ OVERHANG_ABOVE = 0.03  # returns beside the bed for each over it
 CARRY_BACK_BELOW = 0.05  # fill ratio
 BEYOND_REPAIR = 0.5  # part of the returns over the bed that are of no surface: dust may pass for one then
 COVERED = "a sheet lies over the bed from wall to wall: what is under it cannot be seen"
+MESH_PRIOR = Prior(np.eye(4), np.array([1e-3] * 3 + [3e-4] * 3), rays=False)  # a mesh is told in the bed frame
 MOST_FRAMES = 64
 MOST_POINTS = 2**24 - 1  # what a voxel can count
 
@@ -309,20 +313,13 @@ def _bed(
     layout = _layout(truck)
     if not truck.bed.reference:
         return BedModel.nominal(layout), ()
-    clouds = []
-    for name, path in truck.bed.reference:
-        sensor = sensors.get(name) if name is not None else next(iter(sensors.values()))
-        xyz = read_points(path).xyz
-        if not is_return(xyz).any():
-            raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
-        clouds.append((path, sensor, xyz))
+    clouds = [_reference_cloud(path, sensors, name, layout) for name, path in truck.bed.reference]
 
     def fit(flip: NDArray[np.float64]) -> tuple[BedModel, Sequence[PlacedScan], str, Misfit | None]:
-        priors = [prior_of(sensor) for _, sensor, _ in clouds]
-        told = [PlacedScan(xyz, p.pose @ flip, p.rays, p.std_m) for p, (_, _, xyz) in zip(priors, clouds, strict=True)]
+        told = [PlacedScan(xyz, prior.pose @ flip, prior.rays, prior.std_m) for _, _, prior, xyz in clouds]
         bed, scans = bed_from_scans(layout, told)
         engine = bed.engine()
-        for (path, _, _), scan in zip(clouds, scans, strict=True):
+        for (path, *_), scan in zip(clouds, scans, strict=True):
             misfit = check_reference(engine, bed, scan)
             if misfit is not None:
                 return bed, scans, str(path), misfit
@@ -330,11 +327,26 @@ def _bed(
 
     bed, scans, culprit, misfit = fit(np.eye(4))
     if misfit is None:
-        names = [sensor.id if sensor is not None else "" for _, sensor, _ in clouds]
-        return bed, list(zip(names, scans, strict=True))
+        return bed, [(name, scan) for (_, name, *_), scan in zip(clouds, scans, strict=True) if name is not None]
     if any(fit(flip)[3] is None for flip in FLIPS):
         misfit = Misfit("upside_down", "the bed is found only with the sensor turned over")
     raise ScanError(f"{culprit}: reference scan: {misfit.reason}", flag=misfit.flag)
+
+
+def _reference_cloud(
+    path: Path, sensors: Mapping[str | None, Sensor | None], name: str | None, layout: Layout
+) -> tuple[Path, str | None, Prior, NDArray[np.float32]]:
+    """What shows the empty bed, with the sensor that took it, None for a mesh, and where it was taken from."""
+    if is_mesh(path):
+        return path, None, MESH_PRIOR, points_of_mesh(path, layout)
+    if name is None and len(sensors) > 1:
+        known = ", ".join(f"{sensor}={path.name}" for sensor in sensors)
+        raise ScanError(f"{path}: found a scan, expected to be told its sensor: {known}", flag="no_bed")
+    sensor = sensors[name] if name is not None else next(iter(sensors.values()))
+    xyz = read_points(path).xyz
+    if not is_return(xyz).any():
+        raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
+    return path, sensor.id if sensor is not None else "", prior_of(sensor), xyz
 
 
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from volest import truckfile
 from volest.errors import TruckError
+from volest.io.mesh import MESH_SUFFIXES
 from volest.pose import Pose
 from volest.schema import check, nearest, read_toml
 
@@ -278,10 +279,10 @@ def _reference(name: str, sensor_ids: list[str], directory: Path, where: str) ->
         raise TruckError(
             f"{where}: bed.reference: found sensor {prefix!r}, expected one of the file's sensors: {known}"
         )
-    if len(sensor_ids) > 1:
+    if len(sensor_ids) > 1 and not name.lower().endswith(MESH_SUFFIXES):
         known = ", ".join(f"{sensor_id}={name}" for sensor_id in sensor_ids)
         raise TruckError(f"{where}: bed.reference: found {name!r}, expected to be told the sensor: {known}")
-    return (sensor_ids[0] if sensor_ids else None), directory / name
+    return (sensor_ids[0] if len(sensor_ids) == 1 else None), directory / name
 
 
 # --- what comes with the package --------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from volest.io.rows import data_lines, read_text
 from volest.io.scanfile import ScanFile
 from volest.pointcloud import PointCloud
 
-__all__ = ["read_ply"]
+__all__ = ["face_count", "read_ply"]
 
 MAX_HEADER_BYTES = 64 << 10
 FORMATS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
@@ -56,6 +56,12 @@ def read_ply(scan: ScanFile) -> PointCloud:
     table = PointTable(vertex.names, vertex.types, [1] * len(vertex.names), vertex.count)
     read = _read_ascii if encoding == "ascii" else _read_binary
     return read(scan, before, table, after)
+
+
+def face_count(scan: ScanFile) -> int:
+    """How many faces the header of a PLY file tells of: it is a mesh then."""
+    _, elements = _read_header(scan)
+    return next((element.count for element in elements if element.name == "face"), 0)
 
 
 def _read_header(scan: ScanFile) -> tuple[str, list[Element]]:
