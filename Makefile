@@ -8,12 +8,13 @@ BIN := .venv/bin
 CMAKE := $(BIN)/cmake -S cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 CXX_FILES = $$(find cpp -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
-.PHONY: help demo test lint format core sanitize package clean
+.PHONY: help demo test campaign lint format core sanitize package clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      estimate the loads that come with volest, and draw them"
 	@echo "make test      run the tests"
+	@echo "make campaign  score hundreds of simulated loads: do the 95 % intervals hold? (15 minutes)"
 	@echo "make lint      check format, style, types and import layers"
 	@echo "make format    put the sources into their format"
 	@echo "make core      build and test the C++ core alone"
@@ -28,6 +29,12 @@ demo:
 test:
 	@scripts/setup dev
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+campaign:
+	@scripts/setup dev
+	$(BIN)/python benchmarks/accuracy.py --scenes 600
+	$(BIN)/python benchmarks/disturbances.py --scenes 100
+	$(BIN)/python benchmarks/registration.py --scenes 100
 
 lint:
 	@scripts/setup dev

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as other
 from numpy.typing import NDArray
-from simulated_loads import MAST, TOP, covers, error_of, estimator_of, scans_of, scene
+from simulated_loads import BED, MAST, TOP, covers, error_of, estimator_of, scans_of, scene
 
 from volest import Result
 from volest.disturbance import Disturbance, Sight
@@ -187,3 +187,23 @@ def test_disturbances_only_widen(used: int, rejected: int, hanging: float, blind
     assert all(budget[source] <= widened[source] <= wider[source] for source in budget)
     assert wider["surface"] >= 1.0
     assert moved.degrades
+
+
+@pytest.mark.parametrize("sensor", [TOP, MAST], ids=["top", "mast"])
+def test_hoops_that_no_reference_shows_are_no_load(sensor: dict[str, Any], tmp_path: Path) -> None:
+    """Rays pass beneath a hoop, and a load is opaque."""
+    hooped = BED | {"bows": 4, "bow_rise_m": 0.6, "lean_deg": [0.2, 0.1, 0.2, 0.1]}
+    made, result = made_and_estimated(scene("rough", 0.8, sensor, bed=hooped, reference=False), tmp_path)
+    assert abs(error_of(result, made)) < 0.012
+    assert covers(result, made)
+
+
+@pytest.mark.parametrize("fill", [0.3, 0.6])
+def test_walls_of_a_nominal_bed_are_taken_where_the_scan_shows_them(fill: float, tmp_path: Path) -> None:
+    """4 cm longer and 3 cm wider than told: 2.5 % of the volume, if the nominal box were believed."""
+    wider = BED | {"d_length_m": 0.04, "d_width_m": 0.03}
+    made, result = made_and_estimated(scene("rough", fill, TOP, bed=wider, reference=False), tmp_path)
+    assert abs(error_of(result, made)) < 0.01
+    assert covers(result, made)
+    again = estimator_of(made, tmp_path).estimate(scans_of(made))
+    assert again.volume_m3 == result.volume_m3

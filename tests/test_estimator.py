@@ -35,6 +35,7 @@ import volest
 from volest import Estimator, InputError, RangeImage, Result, ScanError, Truck
 from volest.pose import Pose
 from volest.simulate import Simulated, random_scene, simulate
+from volest.uncertainty import GENERIC, UNFAMILIAR
 
 Cloud = NDArray[np.float32]
 
@@ -499,18 +500,35 @@ def test_threads_may_share_an_estimator(estimator: Estimator, top: Cloud, rough:
 
 def test_intervals_hold_the_truth_and_errors_are_small(tmp_path: Path) -> None:
     """40 scenes that nothing was fitted to; with 95 % coverage fewer than 33 would be one run in a thousand."""
-    errors, held = [], 0
+    errors, widths, held = [], [], 0
     for seed in range(100, 140):
         made = simulate(random_scene(np.random.default_rng(seed), sensor="os128", columns=512))
         result = estimator_of(made, tmp_path).estimate(scans_of(made))
         assert result.status != "rejected", (seed, result.reasons)
         errors.append(error_of(result, made))
+        assert result.volume_m3 is not None
+        widths.append((result.volume_m3.upper95 - result.volume_m3.lower95) / made.truth["struck_capacity_m3"])
         held += covers(result, made)
     rms = float(np.sqrt(np.mean(np.square(errors))))
     print(f"\nRMS {100 * rms:.2f} % of struck capacity, {held} of {len(errors)} in their interval")
     assert held >= 33
+    assert np.mean(widths) < 0.06
     assert rms < 0.02
     assert abs(float(np.mean(errors))) < 0.01
+
+
+@pytest.mark.parametrize("told", [{"range_noise_m": 0.05}, {}], ids=["noisier", "as learned"])
+def test_what_is_unlike_all_that_was_learned_from_is_flagged_and_wider(
+    told: dict[str, float], rough: Simulated, top: Cloud, tmp_path: Path
+) -> None:
+    sensors = [sensor | told for sensor in rough.truck["sensor"]]
+    estimator = estimator_of(replace(rough, truck=rough.truck | {"sensor": sensors}), tmp_path)
+    result = estimator.estimate(top)
+    assert ("unfamiliar" in result.flags) == bool(told)
+    assert result.volume_budget_m3 is not None
+    assert estimator.terms is not None
+    hidden = GENERIC.budget_m3(estimator.terms)["hidden"]
+    assert result.volume_budget_m3["hidden"] == pytest.approx((UNFAMILIAR if told else 1.0) * hidden)
 
 
 # --- a real pair of scans ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ FINEST_CELL_M = 0.05
 CELLS_ALONG_ROOT_AREA = 50
 LEVELS = 64
 LEAST_SKIN_CELLS = 0.8
-NOMINAL_STD_M, UNSEEN_STD_M, SEEN_STD_M = 0.006, 0.03, 0.003  # of a wall or floor: as told, unseen among seen, seen
+NOMINAL_STD_M, UNSEEN_STD_M, SEEN_STD_M = 0.006, 0.03, 0.001  # of a wall: as told, unseen among seen, seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,8 @@ from volest.uncertainty import Calibration, Terms
 __all__ = ["Sample", "calibrated", "errors_and_stds"]
 
 DEGREES_OF_FREEDOM = 8.0
+SHADED = 1.0 / 3.0  # of the loads
+LEAST_HIDDEN = 0.2  # factor: where next to nothing is hidden, its part cannot be learned
 LEAST_PART = 1e-4  # of the largest truth: what no error is thought to be below
 
 Floats = NDArray[np.float64]
@@ -33,12 +35,13 @@ class Sample:
 
 
 def calibrated(samples: Sequence[Sample], start: Calibration, belief: float, part: float = 1.0) -> Calibration:
-    """The calibration most probable given these errors, and the factor that they ask for.
+    """The calibration most probable given these errors, and the factors that they ask for.
 
     `belief` is the 1-sigma of the logarithm of each coefficient about that of `start`, before any load is seen; the
-    result goes `part` of the way from there. Errors are of Student's t, for a few loads are unlike all others. The
-    factor is conformal (Vovk et al., Algorithmic Learning in a Random World, 2005): the quantile of error over standard
-    deviation, divided by that of a normal distribution.
+    result goes `part` of the way from there. Errors are of Student's t, for a few loads are unlike all others. Then two
+    conformal factors (Vovk et al., Algorithmic Learning in a Random World, 2005: the quantile of error over standard
+    deviation, divided by that of a normal distribution), one for what is hidden, on the third of the loads of which the
+    most of the variance is hidden, and one for all, on the others.
     """
     first = np.array(astuple(start)[:-1])
     terms = _stacked(samples)
@@ -59,10 +62,37 @@ def calibrated(samples: Sequence[Sample], start: Calibration, belief: float, par
     options = {"maxiter": 10_000, "maxfev": 10_000, "adaptive": True}
     found = minimize(surprise, np.zeros(len(first)), method="Nelder-Mead", options=options).x
     learned = guess(part * found)
+    hidden_factor, factor = _factors(samples, learned, np.sqrt(least))
+    return replace(
+        learned,
+        hidden_std_m=hidden_factor * learned.hidden_std_m,
+        hidden_std_per_distance=hidden_factor * learned.hidden_std_per_distance,
+        hidden_std_per_roughness=hidden_factor * learned.hidden_std_per_roughness,
+        factor=factor,
+    )
+
+
+def _factors(samples: Sequence[Sample], learned: Calibration, least: float) -> tuple[float, float]:
+    """What to multiply the part of what is hidden with, and then all, so that 95 % intervals hold."""
     errors, stds = errors_and_stds(samples, learned)
-    rank = min(1.0, np.ceil(0.95 * (len(errors) + 1)) / len(errors))
-    factor = float(np.quantile(np.abs(errors) / np.hypot(stds, np.sqrt(least)), rank)) / 1.96
-    return replace(learned, factor=factor)
+    off = np.abs(errors) / 1.96
+    hidden = np.asarray(learned.budget_m3(_stacked(samples))["hidden"])
+    rest = np.sqrt(np.maximum(stds**2 - hidden**2, least**2))
+    share = hidden / rest
+    shaded = (share >= np.quantile(share, 1.0 - SHADED)) & (hidden > 0.0)
+    hidden_factor = factor = 1.0
+    for _ in range(20):
+        factor = _quantile(off[~shaded] / np.hypot(hidden_factor * hidden, rest)[~shaded])
+        if shaded.any():
+            lacking = np.sqrt(np.maximum((off[shaded] / factor) ** 2 - rest[shaded] ** 2, 0.0))
+            hidden_factor = max(_quantile(lacking / hidden[shaded]), LEAST_HIDDEN)
+    return hidden_factor, factor
+
+
+def _quantile(ratios: Floats) -> float:
+    """The conformal quantile of 95 %, or the largest where there are too few."""
+    rank = min(1.0, np.ceil(0.95 * (len(ratios) + 1)) / len(ratios))
+    return float(np.quantile(ratios, rank))
 
 
 def errors_and_stds(samples: Sequence[Sample], calibration: Calibration) -> tuple[Floats, Floats]:

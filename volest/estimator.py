@@ -24,11 +24,11 @@ from volest.io.mesh import is_mesh
 from volest.meshbed import points_of_mesh
 from volest.pointcloud import RangeImage, is_return
 from volest.quantity import Quantity
-from volest.reference import bed_from_scans
+from volest.reference import bed_from_scans, refined_bed
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import GENERIC, SEEN, Calibration, Terms, terms_of
+from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
 from volest.weight import GrossMass, gross_mass, net_mass
 from volest.window import blind_cells
 
@@ -63,13 +63,14 @@ class Estimator:
             tuple[str, PlacedScan]
         ] = ()  # the scans of the empty bed, by sensor, as they lie in it
         if learned is None:
-            self.bed, self.reference = _bed(truck, self._sensors)
+            self._empty, self.reference = _bed(truck, self._sensors)
         else:
-            self.bed = BedModel.stored(_layout(truck), learned.bed)
+            self._empty = BedModel.stored(_layout(truck), learned.bed)
+        self._is_nominal = learned is None and not truck.bed.reference
         self._hidden_weights = generic_weights() if learned is None else learned.hidden_weights
         self._calibration = GENERIC if learned is None else Calibration.stored(learned.calibration)
-        self._engine = self.bed.engine()
-        self.terms: Terms | None = None  # of the load that was measured last
+        self.bed, self._engine = self._empty, self._empty.engine()  # of the load that was measured last
+        self.terms: Terms | None = None  # and what its error grows with
         self._lock = threading.Lock()
 
     def estimate(
@@ -106,6 +107,8 @@ class Estimator:
 
         `frames` are points (N, 3) [m] with their sensors, whose poses may be told otherwise than the truck's.
         """
+        if self._is_nominal:
+            self.bed, self._engine = self._empty, self._empty.engine()
         placed: dict[str | None, list[Placement]] = {}
         for sensor, xyz in frames:
             if not is_return(xyz).any():
@@ -117,8 +120,10 @@ class Estimator:
             placed.setdefault(sensor.id if sensor else None, []).append(found)
         if not placed:
             return self._rejected("no_points", "no scan has a single return")
-        changes = tuple(self._change(series) for series in placed.values() if len(series) > 1)
         placements = [placement for series in placed.values() for placement in series]
+        if self._is_nominal:
+            self._refine(placements)
+        changes = tuple(self._change(series) for series in placed.values() if len(series) > 1)
         sight = self._look(placements)
         if sight.used == 0:
             return self._rejected("no_points", "no return comes from inside the bed")
@@ -131,6 +136,13 @@ class Estimator:
         return self._assess(
             placements, noise, Disturbance(sight, cover == "likely", self._blind_m2(placed.values()), changes)
         )
+
+    def _refine(self, placements: Sequence[Placement]) -> None:
+        """Puts the walls of a nominal bed where these scans show them."""
+        self._look(placements)
+        scans = [PlacedScan(p.xyz, p.pose, p.rays, 0.0) for p in placements]
+        self.bed = refined_bed(self.bed, scans, self.height_m())
+        self._engine = self.bed.engine()
 
     def _look(self, placements: Sequence[Placement]) -> Sight:
         """Gives the engine these scans instead of what it holds."""
@@ -198,13 +210,15 @@ class Estimator:
         """The result that the integrals tell, with its budget, flags and status."""
         integral = self.integral()
         terms = self.terms = terms_of(integral, self.bed, placements, range_noise_m)
-        parts = {source: float(std) for source, std in self._calibration.budget_m3(terms).items()}
+        hidden, between, seen = (float(a) for a in integral.area[1:])
+        seen_fraction = (seen + between) / (seen + between + hidden)
+        familiar = is_familiar(integral, seen_fraction, range_noise_m, self.truck.commissioned is not None)
+        wider = 1.0 if familiar else UNFAMILIAR
+        parts = {source: wider * float(std) for source, std in self._calibration.budget_m3(terms).items()}
         parts = disturbance.widened(parts, integral.volume, integral.footprint, self.bed.layout.scale)
         std = float(np.linalg.norm(list(parts.values())))
         expected = integral.volume - float(self._calibration.excess_m3(terms))
         volume = Quantity.normal(expected, std, low=0.0)
-        hidden, between, seen = (float(a) for a in integral.area[1:])
-        seen_fraction = (seen + between) / (seen + between + hidden)
         fill = volume.value / integral.struck_capacity
         flags: dict[str, bool] = {
             "occluded": seen_fraction < OCCLUDED_BELOW,
@@ -213,6 +227,7 @@ class Estimator:
             "overhang": any(p.found.beside > OVERHANG_ABOVE * p.found.inside for p in placements),
             "empty": expected < 2.0 * std,
             "carry_back": 2.0 * std <= expected and fill < CARRY_BACK_BELOW,
+            "unfamiliar": not familiar,
             **disturbance.flags,
         }
         degraded = flags["occluded"] or flags["sensor_moved"] or disturbance.degrades

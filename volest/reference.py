@@ -12,11 +12,13 @@ from volest._core import Engine
 from volest.bed import LEVELS, SEEN_STD_M, UNSEEN_STD_M, BedModel, Layout, PlacedScan
 from volest.pointcloud import is_return
 from volest.pose import Pose, rotation_from_rpy
-from volest.walls import covered_walls, fit_floor, fit_rim, fit_wall, relief_of, usual_lean, wall_below_rim
+from volest.walls import covered_walls, fit_floor, fit_rim, fit_wall, refine_wall, relief_of, usual_lean, wall_below_rim
 
-__all__ = ["bed_from_scans"]
+__all__ = ["bed_from_scans", "refined_bed"]
 
+FLOOR_STD_M = 0.003  # of a floor that was seen, as a whole
 EDGE_M = 0.12  # how far below the wall tops their edges still return
+INWARD_M, CLEAR_M = 0.15, 0.05  # points of a wall lie so far above the load that far before it
 
 
 def bed_from_scans(layout: Layout, scans: Sequence[PlacedScan]) -> tuple[BedModel, Sequence[PlacedScan]]:
@@ -26,6 +28,8 @@ def bed_from_scans(layout: Layout, scans: Sequence[PlacedScan]) -> tuple[BedMode
         if len(scans) > 1:
             scans = _aligned(_with_walls(layout, scans), scans)
     bed = _with_walls(layout, scans)
+    # Loads will be put where they fit these walls best: so are the scans that show the floor.
+    scans = _aligned(bed, scans)
     occupied = _filled(bed, scans).occupied
     fixtures = _fixtures(bed, occupied, bed.rim[0] + 0.03 * layout.scale)
     # What the edges of the wall tops return is no floor, though load may well lie there later.
@@ -35,6 +39,26 @@ def bed_from_scans(layout: Layout, scans: Sequence[PlacedScan]) -> tuple[BedMode
     engine = _filled(floor_bed, scans)
     engine.finish(prior_height=0.0, prior_reach=0.15 * layout.scale)
     return replace(bed, floor=engine.height, fixtures=fixtures), scans
+
+
+def refined_bed(bed: BedModel, scans: Sequence[PlacedScan], height: NDArray[np.floating]) -> BedModel:
+    """A nominal bed with its walls where scans of a load show them above its surface (ny, nx) [m].
+
+    Wall tops and floor stay nominal: the scans were put where they fit these tops, and a floor looks like a load.
+    """
+    layout = bed.layout
+    walls, stds = bed.walls.copy(), bed.wall_std_m.copy()
+    for wall in range(4):
+        points = _facing(scans, bed.walls[wall])
+        before = points[:, :2] + INWARD_M * layout.scale * bed.walls[wall, :2]
+        ix, iy = (np.floor(before / layout.cell_m + np.array(layout.shape) / 2.0)).astype(int).T
+        inside = (ix >= 0) & (iy >= 0) & (ix < layout.shape[0]) & (iy < layout.shape[1])
+        load = np.where(inside, height[np.where(inside, iy, 0), np.where(inside, ix, 0)], np.inf)
+        clear = (points[:, 2] > load + CLEAR_M * layout.scale) & (points[:, 2] < 0.97 * layout.height_m)
+        found = refine_wall(layout, wall, points[clear])
+        if found is not None:
+            walls[wall], stds[wall] = found, SEEN_STD_M * layout.scale
+    return replace(bed, walls=walls, wall_std_m=stds)
 
 
 def _with_walls(layout: Layout, scans: Sequence[PlacedScan]) -> BedModel:
@@ -59,7 +83,7 @@ def _with_walls(layout: Layout, scans: Sequence[PlacedScan]) -> BedModel:
         liner=relief[:, 1],
         covered=covered_walls(layout, np.array(walls), rim, points),
         floor=np.full_like(nominal.floor, layout.lowest_m),
-        floor_std_m=SEEN_STD_M * layout.scale,
+        floor_std_m=FLOOR_STD_M * layout.scale,
         wall_std_m=np.array([UNSEEN_STD_M if fit is None else SEEN_STD_M for fit in fits]) * layout.scale,
     )
 

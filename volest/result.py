@@ -31,6 +31,7 @@ FLAGS = (
     "sparse",
     "tarp",
     "time_skew",
+    "unfamiliar",
     "unreadable",
     "upside_down",
     "weight_missing",

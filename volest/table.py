@@ -28,6 +28,7 @@ FLAG_MEANING = {
     "sparse": "The scan has too few points for the usual accuracy.",
     "tarp": "A sheet seems to lie over the bed: what is under it cannot be seen.",
     "time_skew": "Scans or weights were not taken at the same time.",
+    "unfamiliar": "Bed, load or sensor is unlike those that the interval was learned from; it is wider.",
     "unreadable": "A scan cannot be read.",
     "upside_down": "The scan seems to be upside down.",
     "weight_missing": "No weight was given, or it holds no usable sample.",

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from volest.bed import LEAST_SKIN_CELLS, Layout
 
-__all__ = ["covered_walls", "fit_floor", "fit_rim", "fit_wall", "relief_of", "usual_lean", "wall_below_rim"]
+__all__ = [
+    "covered_walls",
+    "fit_floor",
+    "fit_rim",
+    "fit_wall",
+    "refine_wall",
+    "relief_of",
+    "usual_lean",
+    "wall_below_rim",
+]
 
 LEAST_SPAN, LEAST_RISE = 0.45, 0.12  # of a wall's length and height: where a face must be seen to be told from an arch
 MOST_LEAN = 0.14  # tangent of the angle at which walls lean outwards at most
@@ -20,6 +29,9 @@ USUAL_LEAN, LEAN_STD = 0.02, 0.03  # what is thought of a wall before it is seen
 TOP_M, MOST_COVER_M = 0.03, 0.25  # how far above a wall's top returns are of it, and of what lies on it
 USUAL_SAG_M = 0.006  # of a floor's mean below its edges
 OFFSET_STD_M, SLOPE_STD = 0.01, 0.004  # of a wall from its nominal place, and along it
+NOMINAL_M, NOMINAL_SLOPE, NOMINAL_LEAN = 0.01, 0.002, 0.01  # the same of a bed that nobody scanned, and its lean
+NOTABLE_M = 0.012  # off its nominal place: nearer, ribs and bulges tell more of the points than the wall does
+KEPT = 60  # points that a wall's place rests on at most
 
 Points = NDArray[np.floating]
 
@@ -53,6 +65,24 @@ def fit_wall(layout: Layout, wall: int, points: Points, std_m: float, both_faces
     prior_std = np.array([np.hypot(OFFSET_STD_M * layout.scale, std_m), np.hypot(SLOPE_STD, 0.3 * std_m), LEAN_STD])
     fitted = _robust_fit(design, beyond, start, np.array([0, 0, USUAL_LEAN]), prior_std, noise)
     return _outward_plane(layout, wall, fitted)
+
+
+def refine_wall(layout: Layout, wall: int, points: Points) -> NDArray[np.float64] | None:
+    """The plane of a wall that stands notably off its nominal place, from points that may lie on it; else None.
+
+    They hold it no better than KEPT of them would, for a bulge or a rib puts all off that lie on it.
+    """
+    beyond, along, z = _near_wall(layout, wall, points)
+    if len(z) < KEPT:
+        return None
+    design = np.column_stack([np.ones_like(z), along, z])
+    usual, std = np.zeros(3), np.array([NOMINAL_M * layout.scale, NOMINAL_SLOPE, NOMINAL_LEAN])
+    fitted = usual
+    for noise in (0.03 * layout.scale, 0.01 * layout.scale):
+        fitted = _robust_fit(design, beyond, fitted, usual, std * np.sqrt(KEPT / len(z)), noise)
+    on_it = np.abs(beyond - design @ fitted) < 0.02 * layout.scale
+    off = abs(float(np.mean(design[on_it] @ fitted))) if on_it.sum() >= KEPT else 0.0
+    return _outward_plane(layout, wall, fitted) if off > NOTABLE_M * layout.scale else None
 
 
 def wall_below_rim(layout: Layout, wall: int, points: Points, lean: float) -> NDArray[np.float64]:

@@ -3,9 +3,9 @@
 namespace volest {
 namespace {
 
-constexpr double kWallDepth = 0.06;  // m; how deep inside a wall a ray must pass to count as impossible
-constexpr double kBesideFrom = 0.08, kBesideTo = 0.4;  // m outside the inner walls; nearer are the wall tops
-constexpr double kHighest = 1.0;                       // m above the wall tops; higher is no load
+constexpr double kWallDepth = 0.065;  // m; how deep inside a wall a ray must pass to count as impossible
+constexpr double kBesideFrom = 0.085, kBesideTo = 0.4;  // m outside the inner walls; nearer are the wall tops
+constexpr double kHighest = 1.0;                        // m above the wall tops; higher is no load
 
 // Whether the ray to p crosses a wall, well below its top, that the sensor stands in front of.
 bool passes_through_wall(const Bed &bed, Vec3 sensor, Vec3 p) {

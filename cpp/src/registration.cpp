@@ -3,18 +3,19 @@
 namespace volest {
 namespace {
 
-constexpr int kClasses = 2 * kWalls;    // each wall's face, then each wall's top
-constexpr int kSums = 21 + 6 + 2;       // upper triangle of J'J, J'r, sum of weights, sum of squares
-constexpr double kFixed = 1 << 30;      // sums are integers in units of 2^-30
-constexpr double kEdge = 0.03;          // m; faces end this far below the wall tops
-constexpr double kRimWidth = 0.07;      // m; how far tops are looked for behind the inner face
-constexpr double kRimReach = 0.15;      // m; the farthest a top may be above or below its place
-constexpr double kCorner = 0.1;         // m; nearer to a corner two walls claim a point
-constexpr double kNoise = 0.015;        // m; distance of a good point from the model: noise, bulges, ribs
-constexpr double kFinest = 0.03;        // m; half-width of the kernel at the end
-constexpr double kCautious = 0.04;      // m; its half-width at the start when the told pose is believed
-constexpr double kGate = 0.15;          // m; points this near to a wall should be on it
-constexpr double kMostPerClass = 60.0;  // points of one wall err together: no more count as independent
+constexpr int kClasses = 2 * kWalls;     // each wall's face, then each wall's top
+constexpr int kSums = 21 + 6 + 2;        // upper triangle of J'J, J'r, sum of weights, sum of squares
+constexpr double kFixed = 1 << 30;       // sums are integers in units of 2^-30
+constexpr double kEdge = 0.03;           // m; faces end this far below the wall tops
+constexpr double kRimWidth = 0.07;       // m; how far tops are looked for behind the inner face
+constexpr double kRimReach = 0.15;       // m; the farthest a top may be above or below its place
+constexpr double kCorner = 0.1;          // m; nearer to a corner two walls claim a point
+constexpr double kNoise = 0.015;         // m; distance of a good point from the model: noise, bulges, ribs
+constexpr double kFinest = 0.03;         // m; half-width of the kernel at the end
+constexpr double kCautious = 0.04;       // m; its half-width at the start when the told pose is believed
+constexpr double kGate = 0.15;           // m; points this near to a wall should be on it
+constexpr double kMostPerClass = 60.0;   // points of one wall err together: no more count in the score,
+constexpr double kMostAveraged = 240.0;  // and no more average out
 constexpr double kWorth = 0.2;         // of one of those in the score: a tarp roll deceives all of them at once
 constexpr double kTopsPerFace = 0.05;  // points on tops that are due for each on a face
 constexpr double kFewTops = 0.02;      // fewer for each inlier say nothing: all tops in view are covered
@@ -234,7 +235,7 @@ bool improve(const Problem &problem, const Sums &sums, Solution &s) {
     const double weight = weight_of(sums, k);
     if (weight <= 0.0) continue;
     const double wall_std = problem.bed.wall_std[k % kWalls];
-    const double variance = noise * noise / std::fmin(weight, kMostPerClass) + wall_std * wall_std;
+    const double variance = noise * noise / std::fmin(weight, kMostAveraged) + wall_std * wall_std;
     const double scale = 1.0 / (weight * variance * kFixed);
     int at = 0;
     for (int i = 0; i < 6; ++i)

@@ -8,7 +8,10 @@ constexpr int kNear = 2;          // voxels up and down that count as the same h
 constexpr double kSupport = 0.5;  // part of the neighbours with returns that must be at the same height
 // Returns at the same height that one must have, in its cell or, a cell each, around it.
 constexpr std::int64_t kCompany = 2;
-constexpr double kThin = 0.2;      // part of the cells with returns below which a cloud is thin
+constexpr double kThin = 0.2;    // part of the cells with returns below which a cloud is thin
+constexpr double kUnder = 0.05;  // m; a ray that passed this far beneath returns passed through what they show
+constexpr std::int64_t kCrowd =
+    12;                            // returns about a cell that are believed against such rays: one may be false
 constexpr double kPerched = 0.3;   // m above the load further in: more than load at the edge can stand
 constexpr double kThick = 0.3;     // m; a layer of this depth shows nothing of the floor below
 constexpr int kRelaxations = 120;  // sweeps of the membrane
@@ -62,6 +65,48 @@ bool is_supported(const Grid &g, const std::uint64_t *mask, int ix, int iy, Run 
       near += (column & wanted) != 0;
     }
   return near > 0 && near >= kSupport * with && near + returns > company;
+}
+
+// Levels that no ray passed beneath: a surface is opaque, and what floats above it a hoop, a branch or dust.
+std::uint64_t grounded_levels(const Bed &bed, const Voxels &v, float bound) {
+  const double floating = std::ceil((bound + kUnder * bed.scale - v.z0) / v.dz);
+  return floating < 1.0 ? 0 : levels(0, static_cast<int>(std::fmin(floating, 64.0)) - 1);
+}
+
+// Whether many returns about the column lie at the run's height, and most of all of them.
+bool is_crowd(const Grid &g, const Voxels &v, int ix, int iy, Run run) {
+  std::int64_t near = 0, all = 0;
+  for (int y = iy - kWindow; y <= iy + kWindow; ++y)
+    for (int x = ix - kWindow; x <= ix + kWindow; ++x) {
+      if (x < 0 || y < 0 || x >= g.nx || y >= g.ny) continue;
+      const std::uint64_t *column = v.column + static_cast<std::ptrdiff_t>(y * g.nx + x) * v.nz;
+      for (int k = 0; k < v.nz; ++k) {
+        const std::int64_t n = Voxels::count(column[k]);
+        all += n;
+        if (k >= run.low - kNear && k <= run.high + kNear) near += n;
+      }
+    }
+  return near >= kCrowd && 2 * near > all;
+}
+
+// The highest run of a column that its neighbours support and that does not float; low < 0: none.
+Run choose_run(const Bed &bed, const Voxels &v, std::int64_t company, std::uint64_t grounded, int ix, int iy) {
+  const Grid &g = bed.grid;
+  const int i = iy * g.nx + ix;
+  const std::uint64_t *column = v.column + static_cast<std::ptrdiff_t>(i) * v.nz;
+  const auto highest = [&](std::uint64_t left, bool floats) {
+    while (left != 0) {
+      const Run run = highest_run(left);
+      std::int64_t returns = 0;
+      for (int k = run.low; k <= run.high; ++k) returns += Voxels::count(column[k]);
+      if (is_supported(g, v.mask, ix, iy, run, returns, company) && (!floats || is_crowd(g, v, ix, iy, run)))
+        return run;
+      left &= ~levels(run.low, 63);
+    }
+    return Run{-1, -1};
+  };
+  const Run floating = highest(v.mask[i] & ~grounded, true);
+  return floating.low >= 0 ? floating : highest(v.mask[i] & grounded, false);
 }
 
 // Whether the seen cell lies at the edge, above the wall tops and high above what lies further in: a tarp roll,
@@ -226,14 +271,8 @@ SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &ma
       std::int64_t total = 0;
       for (int k = 0; k < voxels.nz; ++k) total += Voxels::count(column[k]);
       if (total == 0) continue;
-      Run chosen{-1, -1};
-      for (std::uint64_t left = voxels.mask[i]; left != 0 && chosen.low < 0;) {
-        const Run run = highest_run(left);
-        std::int64_t returns = 0;
-        for (int k = run.low; k <= run.high; ++k) returns += Voxels::count(column[k]);
-        if (is_supported(g, voxels.mask, ix, iy, run, returns, company)) chosen = run;
-        left &= ~levels(run.low, 63);
-      }
+      const Run chosen =
+          choose_run(bed, voxels, company, grounded_levels(bed, voxels, map.air.bound[i]), ix, iy);
       counts.hanging += hanging(voxels, column, chosen);
       if (chosen.low >= 0) {
         measure(voxels, column, chosen, map.height[i], map.spread[i], map.count[i]);
