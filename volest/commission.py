@@ -106,7 +106,8 @@ def commission(
     # The reference is the truth of what is rehearsed in it: its error is not to be learned here.
     known = [replace(sample, terms=sample.terms._replace(reference=0.0)) for sample in sound]
     learned_factor = calibrated(known, GENERIC, BELIEF, HEDGE)
-    calibration = replace(learned_factor, factor=max(learned_factor.factor, 1.0))
+    # Rehearsals are tamer than the world.
+    calibration = replace(learned_factor, factor=max(learned_factor.factor, GENERIC.factor))
     summary = _summary(sound, len(tried) - len(sound), calibration, bed.struck_m3)
     learned_of_it = Commissioned(
         estimator.bed.fields(), weights, astuple(calibration), _provenance(truck, loads, seed, summary)
