@@ -22,8 +22,8 @@ from volest.cli import main
 
 KEYS = {
     "schema", "load_id", "truck_id", "status", "flags", "reasons", "volume_m3", "net_mass_kg", "bulk_density_kg_m3",
-    "wet_mass_fraction", "waste_class", "struck_capacity_m3", "fill_ratio", "seen_fraction", "rejected_fraction", "centroid_m",
-    "heaped_volume_m3", "volume_budget_m3", "timing_ms", "provenance",
+    "wet_mass_fraction", "waste_class", "struck_capacity_m3", "fill_ratio", "seen_fraction", "rejected_fraction",
+    "centroid_m", "heaped_volume_m3", "volume_budget_m3", "timing_ms", "provenance",
 }  # fmt: skip
 
 TWO_SENSORS = TRUCK.replace(

@@ -17,6 +17,8 @@ from volest.walls import covered_walls, fit_floor, fit_rim, fit_wall, refine_wal
 __all__ = ["bed_from_scans", "refined_bed"]
 
 FLOOR_STD_M = 0.003  # of a floor that was seen, as a whole
+COMPANY = 4  # of the 27 voxels about one, itself too, that hold something where a thing stands
+LEAST_RELIEF_M = 0.1  # over the nominal floor
 EDGE_M = 0.12  # how far below the wall tops their edges still return
 INWARD_M, CLEAR_M = 0.15, 0.05  # points of a wall lie so far above the load that far before it
 
@@ -35,7 +37,8 @@ def bed_from_scans(layout: Layout, scans: Sequence[PlacedScan]) -> tuple[BedMode
     # What the edges of the wall tops return is no floor, though load may well lie there later.
     edges = _fixtures(bed, occupied, bed.rim[0] - EDGE_M * layout.scale)
     aloft = _voxels_above(layout, bed.rim[0] + 0.03 * layout.scale)
-    floor_bed = replace(bed, fixtures=np.where(_beside_walls(bed), edges, fixtures) | aloft)
+    dust = _lonely(bed, occupied, LEAST_RELIEF_M * layout.scale)
+    floor_bed = replace(bed, fixtures=np.where(_beside_walls(bed), edges, fixtures) | aloft | dust)
     engine = _filled(floor_bed, scans)
     engine.finish(prior_height=0.0, prior_reach=0.15 * layout.scale)
     return replace(bed, floor=engine.height, fixtures=fixtures), scans
@@ -135,13 +138,28 @@ def _levelled(bed: BedModel, scans: Sequence[PlacedScan]) -> list[PlacedScan]:
 
 def _fixtures(bed: BedModel, occupied: NDArray[np.uint64], above_m: float) -> NDArray[np.uint64]:
     """Voxels where the empty bed holds something above a height, and those next to them; dust stands alone."""
-    layout = bed.layout
-    bits = np.unpackbits(occupied.astype("<u8").view(np.uint8).reshape(*occupied.shape, 8), axis=2, bitorder="little")
-    bits[:, :, _levels_m(layout) < above_m] = 0
-    company = _around(bits)
-    grown = _around(bits * (company >= 4)) > 0
-    packed = np.packbits(grown, axis=2, bitorder="little").view("<u8")[:, :, 0]
-    return packed.astype(np.uint64)
+    bits = _bits(occupied)
+    bits[:, :, _levels_m(bed.layout) < above_m] = 0
+    return _packed((_around(bits * (_around(bits) >= COMPANY)) > 0).astype(np.uint8))
+
+
+def _lonely(bed: BedModel, occupied: NDArray[np.uint64], above_m: float) -> NDArray[np.uint64]:
+    """Voxels above a height that hold something next to which there is nothing: where no floor was seen, dust is."""
+    bits = _bits(occupied)
+    bits *= _around(bits) < COMPANY
+    bits[:, :, _levels_m(bed.layout) < above_m] = 0
+    return _packed(bits)
+
+
+def _bits(masks: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """The bits (ny, nx, 64) of masks (ny, nx)."""
+    whole = masks.astype("<u8").view(np.uint8).reshape(*masks.shape, 8)
+    return np.unpackbits(whole, axis=2, bitorder="little")
+
+
+def _packed(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The masks (ny, nx) of bits (ny, nx, 64)."""
+    return np.packbits(bits, axis=2, bitorder="little").view("<u8")[:, :, 0].astype(np.uint64)
 
 
 def _levels_m(layout: Layout) -> NDArray[np.float64]:
