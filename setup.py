@@ -7,10 +7,10 @@ from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
 from setuptools import setup
 
 SOURCES = sorted(glob("cpp/src/*.cpp") + glob("cpp/bindings/*.cpp"))
-HEADERS = sorted(glob("cpp/**/*.h", recursive=True) + glob("cpp/**/*.hpp", recursive=True))
+HEADERS = sorted(path for kind in ("h", "hpp", "inl") for path in glob(f"cpp/**/*.{kind}", recursive=True))
 
 # The same bits on every CPU: no contraction to fused multiply-add, one signedness of char. As in cpp/CMakeLists.txt.
-FLAGS = ["-O3", "-ffp-contract=off", "-fsigned-char", "-fno-math-errno"]
+FLAGS = ["-O3", "-ffp-contract=off", "-fsigned-char", "-fno-math-errno", "-Wno-psabi"]
 if os.environ.get("VOLEST_WERROR"):
     FLAGS += ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 FARTHEST_M = 1e4
 SHY = 2.0  # cells before its end where a ray stops to bound
-STEPS = 65536  # a height is kept in this many parts of a voxel
+STEPS = 1024  # a height is kept in this many parts of a voxel
 PLACES = 5  # a cell at the border is looked at in so many places along each axis
 OUTSIDE, HIDDEN, BETWEEN, SEEN = range(4)
 
@@ -93,12 +93,11 @@ class Raster:
 
 def rasterise(raster: Raster, xyz: NDArray[np.float32], pose: Floats, rays: bool) -> None:
     """Add a scan (N, 3) [m], sensor frame, seen from the pose (4, 4) T_bed_sensor."""
-    counts = dict.fromkeys(("valid", "load", "wall", "fixture", "stray"), 0)
+    counts = dict.fromkeys(("load", "wall", "fixture", "stray"), 0)
     sensor = pose[:3, 3]
     for point in xyz.astype(np.float64):
         if not (np.abs(point) < FARTHEST_M).all() or not point.any():
             continue
-        counts["valid"] += 1
         p = np.array([r[0] * point[0] + r[1] * point[1] + r[2] * point[2] for r in pose[:3, :3]]) + sensor
         if rays and sensor[2] > p[2]:
             _bound_along(raster, sensor, p)
@@ -175,11 +174,10 @@ class Sums:
     footprint: float
     moment: Floats
     area: Floats
-    hidden_depth: float
     hidden_distance: float
 
 
-def integrate(bed: BedModel, height: Floats, state: NDArray[np.uint8], bound: Floats, distance: Floats) -> Sums:
+def integrate(bed: BedModel, height: Floats, state: NDArray[np.uint8], distance: Floats) -> Sums:
     """Volumes between a surface (ny, nx) and the empty bed; whole cells inside, places of them at the border."""
     layout = bed.layout
     nx, ny = layout.shape
@@ -201,12 +199,10 @@ def integrate(bed: BedModel, height: Floats, state: NDArray[np.uint8], bound: Fl
             sums += _add(px, py, part, load, np.maximum(floor, wall), rim_height(bed, px, py), wall > floor)
             area += part
     hidden = np.where(state == HIDDEN, area, 0.0)
-    top = np.maximum(np.minimum(bound, rim_height(bed, x, y) + 0.5), height)
     return Sums(
         *(float(s) for s in sums[:4]),
         moment=sums[4:],
         area=np.array([area[state == kind].sum() for kind in range(4)]),
-        hidden_depth=float((hidden * np.maximum(0.0, top - floor)).sum()),
         hidden_distance=float((hidden * distance).sum()),
     )
 

@@ -22,7 +22,7 @@ from volest.pose import Pose
 SMALL = Layout(0.9, 0.6, 0.4)
 TRUCK = Layout(4.0, 2.0, 1.0)
 LOOSE = np.array([0.1] * 3 + [0.03] * 3)
-MAPS = ("occupied", "height", "spread", "count", "bound", "distance", "state")
+MAPS = ("occupied", "height", "variance", "count", "bound", "distance", "state")
 BAD = [(np.nan, 0, 0), (0, np.inf, 1), (0, 0, 0), (1e30, 1, -1), (-0.0, 0, 0), (1, 1, -np.inf), (2e4, 0, 0)]
 
 
@@ -104,11 +104,28 @@ def test_raster_equals_its_twin(
         oracle.rasterise(raster, xyz, pose, rays)
         assert {name: getattr(counts, name) for name in raster.counts} == raster.counts
     assert np.array_equal(engine.occupied, raster.occupied)
-    assert np.array_equal(engine.bound, raster.bound)
     engine.finish()
     whole = (engine.state == oracle.SEEN) & (engine.count == raster.points.sum(axis=2))  # cells without stray points
     mean = raster.height_sum.sum(axis=2)[whole] / raster.points.sum(axis=2)[whole]
-    assert np.allclose(engine.height[whole], mean, atol=1e-6)
+    half_step = 0.5 * bed.layout.level_m / oracle.STEPS  # heights are rounded down, their means made good for it
+    assert np.allclose(engine.height[whole], mean + half_step, atol=half_step)
+
+
+def test_bounds_are_those_of_walking_every_ray() -> None:
+    """The fan knows directions and distances to a cell: its bounds are those of the twin to a few centimetres."""
+    rng = np.random.default_rng(3)
+    bed, pose = BedModel.nominal(TRUCK), np.eye(4)
+    pose[:3, 3] = 2.4, 0.1, 2.2
+    x, y = rng.uniform(-1.9, 1.9, 6000), rng.uniform(-0.9, 0.9, 6000)
+    step = np.where(x > 0.2, 0.8, 0.3)  # in the shadow of the step nothing returns
+    lit = (x > 0.2) | (x < -0.4)
+    xyz = (np.column_stack([x, y, step])[lit] - pose[:3, 3]).astype(np.float32)
+    engine, raster = scanned(bed, xyz, pose), oracle.Raster(bed)
+    oracle.rasterise(raster, xyz, pose, True)
+    shadow = np.s_[10:-10, 40:50]  # of the cells behind the step
+    off = engine.bound[shadow] - raster.bound[shadow]
+    assert np.abs(np.median(off)) < 0.02
+    assert np.quantile(np.abs(off), 0.9) < 0.06
 
 
 @settings(max_examples=60)
@@ -124,17 +141,17 @@ def test_integral_equals_its_twin(
     engine.add(load, np.eye(4), False)
     engine.finish()
     found = engine.integral()
-    twin = oracle.integrate(bed, engine.height, engine.state, engine.bound, engine.distance)
-    for name in ("volume", "heaped", "struck_capacity", "footprint", "hidden_depth", "hidden_distance"):
-        assert getattr(found, name) == pytest.approx(getattr(twin, name), rel=1e-7, abs=1e-9), name
-    assert np.allclose(found.moment, twin.moment, rtol=1e-7, atol=1e-9)
-    assert np.allclose(found.area, twin.area, rtol=1e-7, atol=1e-9)
+    twin = oracle.integrate(bed, engine.height, engine.state, engine.distance)
+    for name in ("volume", "heaped", "struck_capacity", "footprint", "hidden_distance"):
+        assert getattr(found, name) == pytest.approx(getattr(twin, name), rel=1e-5, abs=1e-6), name
+    assert np.allclose(found.moment, twin.moment, rtol=1e-5, atol=1e-6)
+    assert np.allclose(found.area, twin.area, rtol=1e-5, atol=1e-6)
 
 
 def test_twin_knows_a_half_full_box() -> None:
     bed = BedModel.nominal(TRUCK)
     state = np.where(oracle.inside_opening(bed, *np.meshgrid(*map(TRUCK.centres_m, TRUCK.shape))) > -0.03, 3, 0)
-    maps = [np.full(state.shape, v) for v in (0.5, 9.0, 0.0)]
+    maps = [np.full(state.shape, v) for v in (0.5, 0.0)]
     sums = oracle.integrate(bed, maps[0], state.astype(np.uint8), *maps[1:])
     assert sums.volume == pytest.approx(4.0)
     assert sums.struck_capacity == pytest.approx(8.0)
@@ -164,7 +181,7 @@ def test_bad_points_anywhere_change_no_bit(seed: int, count: int) -> None:
     assert maps_of(scanned(bed, dirty, pose)) == maps_of(scanned(bed, xyz, pose))
     found = [bed.engine().find_bed(points, pose, LOOSE, True, 0.15) for points in (xyz, dirty)]
     assert found[0].pose.tobytes() == found[1].pose.tobytes()
-    assert found[0].valid == found[1].valid == len(xyz)
+    assert found[0].candidates == found[1].candidates > 0
 
 
 @pytest.mark.parametrize("columns", [3, 4, 7])
@@ -209,7 +226,8 @@ def test_ten_million_rows_are_not_copied() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert counts.load == found.valid == 10_000_000
+    assert counts.load == 10_000_000
+    assert found.candidates == 0
     assert peak < 1_000_000
     engine.finish()
     assert engine.count.max() == 0  # a single place among nothing is dust, however often it returned

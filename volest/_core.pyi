@@ -12,24 +12,24 @@ class Registration:
     agreement: float
     tops: float
     residual: float
+    above: float
     inliers: int
     candidates: int
-    valid: int
-    inside: int
-    beside: int
-    through: int
 
 class PassCounts:
-    valid: int
     load: int
     wall: int
     fixture: int
     stray: int
+    inside: int
+    beside: int
+    through: int
 
 class SurfaceCounts:
     used: int
     rejected: int
     hanging: int
+    unresolved: int
 
 class Integral:
     volume: float
@@ -39,7 +39,6 @@ class Integral:
     moment: NDArray[np.float64]
     area: NDArray[np.float64]
     lever: NDArray[np.float64]
-    hidden_depth: float
     hidden_distance: float
     gap: float
     roughness: float
@@ -66,6 +65,7 @@ class Engine:
         covered: NDArray[np.bool_],
         floor: NDArray[np.float32],
         fixtures: NDArray[np.uint64],
+        isa: str = "",
     ) -> None: ...
     def find_bed(
         self,
@@ -76,15 +76,21 @@ class Engine:
         reach: float,
         start: NDArray[np.float64] = ...,
     ) -> Registration: ...
+    @staticmethod
+    def told(pose: NDArray[np.float64], std: NDArray[np.float64]) -> Registration: ...
+    def pass_over(self, points: NDArray[np.float32], found: Registration, rays: bool) -> PassCounts: ...
+    def keep(self) -> None: ...
+    def drop(self) -> None: ...
     def clear(self) -> None: ...
     def add(self, points: NDArray[np.float32], pose: NDArray[np.float64], rays: bool) -> PassCounts: ...
     def finish(self, prior_height: float = 0.0, prior_reach: float = 0.0) -> SurfaceCounts: ...
+    def resolve(self, points: NDArray[np.float32], found: Registration, rays: bool) -> None: ...
     def lower_hidden(self, weights: NDArray[np.float32]) -> None: ...
     def hidden_features(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
     def integral(self) -> Integral: ...
     occupied: NDArray[np.uint64]
     height: NDArray[np.float32]
-    spread: NDArray[np.float32]
+    variance: NDArray[np.float32]
     count: NDArray[np.uint32]
     bound: NDArray[np.float32]
     distance: NDArray[np.float32]
@@ -92,3 +98,4 @@ class Engine:
 
 def lzf_decompress(data: bytes, size: int) -> bytes: ...
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...
+def instruction_sets() -> list[str]: ...

@@ -40,6 +40,7 @@ OCCLUDED_BELOW = 0.5  # seen fraction under which the answer is more guess than 
 SPARSE_BELOW = 0.35  # part of the footprint with returns of its own
 OVERHANG_ABOVE = 0.03  # returns beside the bed for each over it
 CARRY_BACK_BELOW = 0.05  # fill ratio
+MOST_UNRESOLVED = 16  # cells that a second pass over the points is not worth
 BEYOND_REPAIR = 0.5  # part of the returns over the bed that are of no surface: dust may pass for one then
 COVERED = "a sheet lies over the bed from wall to wall: what is under it cannot be seen"
 MESH_PRIOR = Prior(np.eye(4), np.array([1e-3] * 3 + [3e-4] * 3), rays=False)  # a mesh is told in the bed frame
@@ -107,8 +108,9 @@ class Estimator:
 
         `frames` are points (N, 3) [m] with their sensors, whose poses may be told otherwise than the truck's.
         """
-        if self._is_nominal:
+        if self._is_nominal and self.bed is not self._empty:
             self.bed, self._engine = self._empty, self._empty.engine()
+        self._engine.clear()
         placed: dict[str | None, list[Placement]] = {}
         for sensor, xyz in frames:
             if not is_return(xyz).any():
@@ -124,7 +126,9 @@ class Estimator:
         if self._is_nominal:
             self._refine(placements)
         changes = tuple(self._change(series) for series in placed.values() if len(series) > 1)
-        sight = self._look(placements)
+        # Passed over once more only where another bed or single frames came between.
+        again = changes or self.bed is not self._empty
+        sight = self._look(placements) if again else self._surface_of(placements)
         if sight.used == 0:
             return self._rejected("no_points", "no return comes from inside the bed")
         cover = self._cover()
@@ -139,20 +143,32 @@ class Estimator:
 
     def _refine(self, placements: Sequence[Placement]) -> None:
         """Puts the walls of a nominal bed where these scans show them."""
-        self._look(placements)
+        self._surface_of(placements)
         scans = [PlacedScan(p.xyz, p.pose, p.rays, 0.0) for p in placements]
-        self.bed = refined_bed(self.bed, scans, self.height_m())
-        self._engine = self.bed.engine()
+        refined = refined_bed(self.bed, scans, self.height_m())
+        if refined is not self.bed:
+            self.bed, self._engine = refined, refined.engine()
 
     def _look(self, placements: Sequence[Placement]) -> Sight:
         """Gives the engine these scans instead of what it holds."""
         engine = self._engine
         engine.clear()
-        passed = [engine.add(p.xyz, p.pose, p.rays) for p in placements]
+        for p in placements:
+            engine.pass_over(p.xyz, p.found, p.rays)
+            engine.keep()
+        return self._surface_of(placements)
+
+    def _surface_of(self, placements: Sequence[Placement]) -> Sight:
+        """The surface that the engine makes of these scans, which it holds."""
+        engine = self._engine
         counts = engine.finish()
+        if counts.unresolved > MOST_UNRESOLVED:
+            for p in placements:
+                engine.resolve(p.xyz, p.found, p.rays)
+            counts = engine.finish()
         if self._lowers_hidden:
             engine.lower_hidden(self._hidden_weights)
-        over_bed = counts.used + counts.rejected + sum(p.wall + p.fixture for p in passed)
+        over_bed = counts.used + counts.rejected + sum(p.counts.wall + p.counts.fixture for p in placements)
         return Sight(counts.used, over_bed, counts.rejected, counts.hanging)
 
     def _change(self, series: Sequence[Placement]) -> Change:
@@ -224,7 +240,7 @@ class Estimator:
             "occluded": seen_fraction < OCCLUDED_BELOW,
             "sparse": seen < SPARSE_BELOW * integral.footprint,
             "sensor_moved": any(p.moved for p in placements),
-            "overhang": any(p.found.beside > OVERHANG_ABOVE * p.found.inside for p in placements),
+            "overhang": any(p.counts.beside > OVERHANG_ABOVE * p.counts.inside for p in placements),
             "empty": expected < 2.0 * std,
             "carry_back": 2.0 * std <= expected and fill < CARRY_BACK_BELOW,
             "unfamiliar": not familiar,

@@ -50,7 +50,7 @@ def refined_bed(bed: BedModel, scans: Sequence[PlacedScan], height: NDArray[np.f
     Wall tops and floor stay nominal: the scans were put where they fit these tops, and a floor looks like a load.
     """
     layout = bed.layout
-    walls, stds = bed.walls.copy(), bed.wall_std_m.copy()
+    walls, stds, moved = bed.walls.copy(), bed.wall_std_m.copy(), False
     for wall in range(4):
         points = _facing(scans, bed.walls[wall])
         before = points[:, :2] + INWARD_M * layout.scale * bed.walls[wall, :2]
@@ -60,8 +60,8 @@ def refined_bed(bed: BedModel, scans: Sequence[PlacedScan], height: NDArray[np.f
         clear = (points[:, 2] > load + CLEAR_M * layout.scale) & (points[:, 2] < 0.97 * layout.height_m)
         found = refine_wall(layout, wall, points[clear])
         if found is not None:
-            walls[wall], stds[wall] = found, SEEN_STD_M * layout.scale
-    return replace(bed, walls=walls, wall_std_m=stds)
+            walls[wall], stds[wall], moved = found, SEEN_STD_M * layout.scale, True
+    return replace(bed, walls=walls, wall_std_m=stds) if moved else bed
 
 
 def _with_walls(layout: Layout, scans: Sequence[PlacedScan]) -> BedModel:

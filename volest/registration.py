@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from volest._core import Engine, Registration
+from volest._core import Engine, PassCounts, Registration
 from volest.bed import BedModel, PlacedScan
+from volest.pointcloud import is_return
 from volest.pose import Pose
 from volest.truck import DEFAULT_POSE_STD_RPY_DEG, DEFAULT_POSE_STD_XYZ_M, Sensor
 
@@ -30,10 +32,12 @@ MOVED_SIGMAS = 5.0
 VAGUE_M = 0.02  # a told pose that may put the bed off by more is begun with in several places
 
 LIFT_M = 0.15  # how much higher and lower a sensor is looked for that was found where it is told
+PLAIN_TOPS, MUCH_ABOVE = 0.75, 0.5  # tops that are found so well, and faces that end at them, are at no other height
 MUCH_BETTER = 12.0  # by score: told heights of sound scans are worse by up to 12, those of knocked sensors by 10 to 50
 WIDE_XYZ_M = 0.3  # how far a sensor may have been knocked
 WIDE_RPY_RAD = 0.12
 KNOCKED_XYZ_M, KNOCKED_RPY_RAD = 0.01, 0.004  # how well the pose of a sensor that was knocked is found
+_SQRT2 = math.sqrt(2.0)
 UNITS = {"millimetres": 1e-3, "centimetres": 1e-2, "inches": 0.0254, "feet": 0.3048, "kilometres": 1e3}
 FLIPS = (np.diag([1.0, -1.0, -1.0, 1.0]), np.diag([1.0, 1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, -1.0, 1.0]))
 
@@ -43,11 +47,16 @@ class Placement:
     """A scan put into the bed frame."""
 
     xyz: NDArray[np.float32]  # (N, 3) m, sensor frame
-    pose: NDArray[np.float64]  # (4, 4) T_bed_sensor
     covariance: NDArray[np.float64]  # (6, 6) of a translation and a rotation about the sensor's place; m, rad
     rays: bool  # the points share the sensor's place as their origin
     moved: bool  # the sensor is not where the truck file has it
     found: Registration
+    counts: PassCounts  # its points by where they are
+
+    @property
+    def pose(self) -> NDArray[np.float64]:
+        """(4, 4) T_bed_sensor."""
+        return self.found.pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,48 +91,105 @@ def prior_of(sensor: Sensor | None) -> Prior:
     return Prior(pose.matrix(), std, sensor is not None)
 
 
-def place(engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32]) -> Placement | Misfit:
-    """The pose of one scan (N, 3) [m] that has at least one return, or why the bed is not in it."""
+def place(
+    engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32], *, find_bed: bool = True
+) -> Placement | Misfit:
+    """Puts one scan (N, 3) [m] with at least one return into the engine, or tells why the bed is not in it.
+
+    Without `find_bed` the pose is believed as it is told, unless the points say that the bed cannot be there.
+    """
     # The reference was scanned from a told pose, too: the two err independently.
-    std = prior.std * np.sqrt(2.0)
-    reach = float(np.clip(3.0 * prior.std_m, LEAST_REACH_M, LARGEST_REACH_M)) * bed.layout.scale
-    is_vague = prior.std_m > VAGUE_M * bed.layout.scale
-    starts = _starts(prior, std, bed) if is_vague else [np.zeros(6)]
-    tried = [engine.find_bed(xyz, prior.pose, std, prior.rays, reach, start) for start in starts]
-    found = max(tried, key=lambda one: one.score)
+    std = prior.std * _SQRT2
+    if not find_bed:
+        found, lifted = Engine.told(prior.pose, std), False
+    else:
+        found = _likeliest(engine, bed, prior, std, xyz)
+        # Walls look alike from any height; of a vague pose other heights were tried.
+        lifted = prior.std_m <= VAGUE_M * bed.layout.scale and (found.above > MUCH_ABOVE or found.tops < PLAIN_TOPS)
+    counts = engine.pass_over(xyz, found, prior.rays)
+    if not _is_sound(found, counts):
+        engine.drop()
+        return _place_knocked(engine, bed, prior, xyz) or _misfit(engine, bed, prior, xyz, found, counts)
+    strays = _strays(found, std)
+    if lifted or strays:
+        elsewhere = [_search(engine, bed, prior, xyz, start) for start in _lifted(prior.pose, bed)] if lifted else []
+        better = any(other is not None and other[0].score >= found.score + MUCH_BETTER for other in elsewhere)
+        knocked = _place_knocked(engine, bed, prior, xyz, found.score + MUCH_BETTER) if better or strays else None
+        if knocked is not None:
+            return knocked
+        if better:
+            return _misfit(engine, bed, prior, xyz, found, counts)
+        engine.pass_over(xyz, found, prior.rays)
+    engine.keep()
+    return Placement(xyz, found.covariance, prior.rays, strays, found, counts)
+
+
+def _likeliest(
+    engine: Engine, bed: BedModel, prior: Prior, std: NDArray[np.float64], xyz: NDArray[np.float32]
+) -> Registration:
+    """The most probable pose about the told one."""
+    scale = bed.layout.scale
+    reach = min(max(3.0 * prior.std_m, LEAST_REACH_M), LARGEST_REACH_M) * scale
+    if prior.std_m <= VAGUE_M * scale:
+        return engine.find_bed(xyz, prior.pose, std, prior.rays, reach)
+    tried = [engine.find_bed(xyz, prior.pose, std, prior.rays, reach, start) for start in _starts(prior, std, bed)]
+    return max(tried, key=lambda one: one.score)
+
+
+def _strays(found: Registration, std: NDArray[np.float64]) -> bool:
+    """Whether the found pose is farther from the told one than its uncertainty allows."""
+    sigmas = sum((x / math.hypot(s, 0.005)) ** 2 for x, s in zip(found.correction.tolist(), std.tolist(), strict=True))
+    return bool(sigmas > MOVED_SIGMAS**2)
+
+
+def _search(
+    engine: Engine, bed: BedModel, prior: Prior, points: NDArray[np.float32], pose: NDArray[np.float64]
+) -> tuple[Registration, PassCounts] | None:
+    """The bed, if it is surely within reach of a pose that nobody told."""
     wide = np.array([WIDE_XYZ_M] * 3 + [WIDE_RPY_RAD] * 3) * bed.layout.scale
+    found = engine.find_bed(points, pose, wide, prior.rays, LARGEST_REACH_M * bed.layout.scale)
+    if not _agrees(found):
+        return None
+    counts = engine.pass_over(points, found, prior.rays)
+    engine.drop()
+    return None if _overflows(counts, SURE_BESIDE) else (found, counts)
 
-    def search(points: NDArray[np.float32], pose: NDArray[np.float64]) -> Registration | None:
-        again = engine.find_bed(points, pose, wide, prior.rays, LARGEST_REACH_M * bed.layout.scale)
-        return again if _is_sure(again) else None
 
-    if _is_sound(found):
-        # Walls look alike from any height: one that explains the scan much better is where the sensor is now.
-        lifted = [] if is_vague else [search(xyz, start) for start in _lifted(prior.pose, bed)]
-        if all(other is None or other.score < found.score + MUCH_BETTER for other in lifted):
-            sigmas = float(np.sqrt(np.sum((found.correction / np.hypot(std, 0.005)) ** 2)))
-            return Placement(xyz, found.pose, found.covariance, prior.rays, sigmas > MOVED_SIGMAS, found)
+def _place_knocked(
+    engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32], least_score: float = -math.inf
+) -> Placement | None:
+    """Puts in a scan whose sensor was knocked, if the bed is found from where it may be now."""
+    searched = [_search(engine, bed, prior, xyz, start) for start in _knocked(prior.pose, bed)]
+    moved = [again for again in searched if again is not None and again[0].score >= least_score]
+    if not moved:
+        return None
+    best, counts = max(moved, key=lambda again: again[0].score)
+    doubt = np.diag(np.array([KNOCKED_XYZ_M] * 3 + [KNOCKED_RPY_RAD] * 3) ** 2)
+    engine.pass_over(xyz, best, prior.rays)
+    engine.keep()
+    return Placement(xyz, best.covariance + doubt, prior.rays, True, best, counts)
 
-    searched = [search(xyz, start) for start in _knocked(prior.pose, bed)]
-    moved = [again for again in searched if again is not None]
-    if moved:
-        best = max(moved, key=lambda again: again.score)
-        doubt = np.diag(np.array([KNOCKED_XYZ_M] * 3 + [KNOCKED_RPY_RAD] * 3) ** 2)
-        return Placement(xyz, best.pose, best.covariance + doubt, prior.rays, True, best)
+
+def _misfit(
+    engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32], found: Registration, counts: PassCounts
+) -> Misfit:
+    """Why the bed is nowhere near: another unit, a sensor turned over, or another truck."""
     for unit, scale in UNITS.items():
-        if search(xyz * np.float32(scale), prior.pose) is not None:
+        if _search(engine, bed, prior, xyz * np.float32(scale), prior.pose) is not None:
             return Misfit("wrong_unit", f"the coordinates are in {unit}, expected metres")
     for flip in FLIPS:
-        if search(xyz, prior.pose @ flip) is not None:
+        if _search(engine, bed, prior, xyz, prior.pose @ flip) is not None:
             return Misfit("upside_down", "the bed is found only with the sensor turned over")
-    return Misfit(*_why(found))
+    return Misfit(*_why(found, counts, int(is_return(xyz).sum())))
 
 
 def check_reference(engine: Engine, bed: BedModel, scan: PlacedScan) -> Misfit | None:
     """Whether the bed made from this scan is in it; a bed that was put together from anything else is not."""
     std = np.array([0.01] * 3 + [0.005] * 3)
     found = engine.find_bed(scan.xyz, scan.pose, std, scan.rays, LEAST_REACH_M * bed.layout.scale)
-    return None if _is_sound(found) else Misfit(*_why(found))
+    counts = engine.pass_over(scan.xyz, found, scan.rays)
+    engine.drop()
+    return None if _is_sound(found, counts) else Misfit(*_why(found, counts, int(is_return(scan.xyz).sum())))
 
 
 def _starts(prior: Prior, std: NDArray[np.float64], bed: BedModel) -> list[NDArray[np.float64]]:
@@ -154,30 +220,32 @@ def _knocked(pose: NDArray[np.float64], bed: BedModel) -> Iterator[NDArray[np.fl
             yield shifted
 
 
-def _is_sound(found: Registration) -> bool:
+def _is_sound(found: Registration, counts: PassCounts) -> bool:
     """Whether the scan could have been taken of a bed that lies there."""
-    return found.evidence >= LEAST_EVIDENCE and found.tops >= LEAST_TOPS and not _overflows(found, MOST_BESIDE)
+    return found.evidence >= LEAST_EVIDENCE and found.tops >= LEAST_TOPS and not _overflows(counts, MOST_BESIDE)
 
 
-def _is_sure(found: Registration) -> bool:
-    """The same of a pose that nobody told."""
+def _agrees(found: Registration) -> bool:
+    """What is asked of a pose that nobody told."""
     agrees = found.agreement >= SURE_AGREEMENT and found.tops >= SURE_TOPS
-    return found.evidence >= SURE_EVIDENCE and agrees and not _overflows(found, SURE_BESIDE)
+    return found.evidence >= SURE_EVIDENCE and agrees
 
 
-def _overflows(found: Registration, most_beside: float) -> bool:
+def _overflows(counts: PassCounts, most_beside: float) -> bool:
     """Whether too many points lie where none can be."""
-    return found.through > FEW_THROUGH + MOST_THROUGH * found.inside or found.beside > FEW + most_beside * found.inside
+    return (
+        counts.through > FEW_THROUGH + MOST_THROUGH * counts.inside or counts.beside > FEW + most_beside * counts.inside
+    )
 
 
-def _why(found: Registration) -> tuple[str, str]:
+def _why(found: Registration, counts: PassCounts, returns: int) -> tuple[str, str]:
     """Flag and reason of a bed that is nowhere near the told pose."""
-    if found.inside <= FEW:
-        return "no_bed", f"{found.inside} of {found.valid} returns lie over the bed"
-    if found.beside > FEW + MOST_BESIDE * found.inside:
-        return "wrong_truck", f"{found.beside} returns lie beside the bed above its walls: it is larger than told"
-    if found.through > FEW_THROUGH + MOST_THROUGH * found.inside:
-        return "sensor_moved", f"{found.through} returns lie behind walls that their rays would have had to pass"
+    if counts.inside <= FEW:
+        return "no_bed", f"{counts.inside} of {returns} returns lie over the bed"
+    if counts.beside > FEW + MOST_BESIDE * counts.inside:
+        return "wrong_truck", f"{counts.beside} returns lie beside the bed above its walls: it is larger than told"
+    if counts.through > FEW_THROUGH + MOST_THROUGH * counts.inside:
+        return "sensor_moved", f"{counts.through} returns lie behind walls that their rays would have had to pass"
     if found.tops < LEAST_TOPS:
         return (
             "sensor_moved",

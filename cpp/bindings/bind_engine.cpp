@@ -1,6 +1,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -29,7 +30,7 @@ Cloud view(const py::array &points) {
   if (!py::isinstance<py::array_t<float>>(points) || points.ndim() != 2 || points.shape(1) < 3 ||
       points.strides(1) != static_cast<py::ssize_t>(sizeof(float)))
     throw py::value_error("points: expected an (N, 3) float32 array whose x y z lie side by side");
-  if (points.shape(0) > kVoxelCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
+  if (points.shape(0) > kCellCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
   return {static_cast<const char *>(points.data()), points.shape(0), points.strides(0)};
 }
 
@@ -59,7 +60,8 @@ Doubles matrix_of(const Pose &pose) {
 // An engine with the memory, the floor and the fixtures that it looks at.
 class BoundEngine {
  public:
-  BoundEngine(const EngineSpec &spec, Bed bed, const Floats &floor, const Masks &fixtures) {
+  BoundEngine(const EngineSpec &spec, Bed bed, const Floats &floor, const Masks &fixtures,
+              const Kernels &kernels) {
     if (spec.nz < 1 || spec.nz > 64 || spec.grid.nx < 1 || spec.grid.ny < 1 || spec.grid.nx > 4096 ||
         spec.grid.ny > 4096)
       throw py::value_error("spec: expected 1 to 64 levels and 1 to 4096 cells along each axis");
@@ -72,8 +74,8 @@ class BoundEngine {
     fixtures_.reset(new std::uint64_t[cells]);
     std::memcpy(fixtures_.get(), fixtures.data(), cells * sizeof(std::uint64_t));
     bed.fixtures = fixtures_.get();
-    memory_.reset(new std::max_align_t[Engine::required_bytes(spec) / sizeof(std::max_align_t) + 1]);
-    engine_.reset(new Engine(spec, bed, memory_.get()));
+    memory_.reset(new Piece[Engine::required_bytes(spec) / sizeof(Piece) + 1]);
+    engine_.reset(new Engine(spec, bed, memory_.get(), kernels));
   }
   Engine &operator*() { return *engine_; }
   Engine *operator->() { return engine_.get(); }
@@ -83,20 +85,41 @@ class BoundEngine {
     const Grid &g = engine_->bed().grid;
     return py::array_t<T>({g.ny, g.nx}, cells);
   }
+  const Grid &grid() const { return engine_->bed().grid; }
   const HeightMap &map() const { return engine_->map(); }
-  const Voxels &voxels() const { return engine_->voxels(); }
+  const Columns &columns() const { return engine_->columns(); }
 
  private:
+  struct alignas(64) Piece {
+    unsigned char bytes[64];
+  };
   std::unique_ptr<float[]> floor_;
   std::unique_ptr<std::uint64_t[]> fixtures_;
-  std::unique_ptr<std::max_align_t[]> memory_;
+  std::unique_ptr<Piece[]> memory_;
   std::unique_ptr<Engine> engine_;
 };
+
+// The stages for a named instruction set; the fastest for an empty name.
+const Kernels &kernels_named(const std::string &isa) {
+  if (isa.empty()) return best_kernels();
+  for (const Isa each : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
+    const Kernels *found = kernels_for(each);
+    if (found != nullptr && isa == found->name) return *found;
+  }
+  throw py::value_error("isa: this machine has no " + isa);
+}
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (const Isa each : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512})
+    if (const Kernels *found = kernels_for(each)) names.emplace_back(found->name);
+  return names;
+}
 
 BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, double z0, double dz, int nz,
                         double scale, const Doubles &walls, const Doubles &rim, const Doubles &wall_std,
                         const Doubles &skin, const Doubles &liner, const py::array_t<bool> &covered,
-                        const Floats &floor, const Masks &fixtures) {
+                        const Floats &floor, const Masks &fixtures, const std::string &isa) {
   expect_shape(walls, {kWalls, 4}, "walls");
   expect_shape(wall_std, {kWalls}, "wall_std");
   expect_shape(skin, {kWalls}, "skin");
@@ -116,19 +139,24 @@ BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, doubl
     bed.covered[i] = covered.at(i);
   }
   for (py::ssize_t i = 0; i < 3; ++i) bed.rim[i] = rim.at(i);
-  return BoundEngine(spec, bed, floor, fixtures);
+  return BoundEngine(spec, bed, floor, fixtures, kernels_named(isa));
+}
+
+RegistrationPrior prior_of(const Doubles &std, const Doubles &start) {
+  expect_shape(std, {6}, "std");
+  expect_shape(start, {6}, "start");
+  RegistrationPrior prior{};
+  for (int i = 0; i < 3; ++i) {
+    prior.std_translation[i] = std.at(i);
+    prior.std_rotation[i] = std.at(i + 3);
+  }
+  for (int i = 0; i < 6; ++i) prior.start[i] = start.at(i);
+  return prior;
 }
 
 Registration find_bed(BoundEngine &engine, const py::array &points, const Doubles &prior, const Doubles &std,
                       bool rays, double reach, const Doubles &start) {
-  expect_shape(std, {6}, "std");
-  expect_shape(start, {6}, "start");
-  RegistrationPrior wide{};
-  for (int i = 0; i < 3; ++i) {
-    wide.std_translation[i] = std.at(i);
-    wide.std_rotation[i] = std.at(i + 3);
-  }
-  for (int i = 0; i < 6; ++i) wide.start[i] = start.at(i);
+  const RegistrationPrior wide = prior_of(std, start);
   const Cloud cloud = view(points);
   const Pose pose = pose_of(prior);
   const py::gil_scoped_release release;
@@ -136,12 +164,22 @@ Registration find_bed(BoundEngine &engine, const py::array &points, const Double
 }
 
 constexpr double kNoCorrection[6] = {};
+const Doubles no_correction() { return Doubles(std::vector<py::ssize_t>{6}, kNoCorrection); }
+
+Registration told(const Doubles &pose, const Doubles &std) {
+  return Engine::told(pose_of(pose), prior_of(std, no_correction()));
+}
+
+PassCounts pass_from(BoundEngine &engine, const py::array &points, const Pose &at, bool rays) {
+  const Cloud cloud = view(points);
+  const py::gil_scoped_release release;
+  return engine->pass(cloud, at, rays);
+}
 
 PassCounts add(BoundEngine &engine, const py::array &points, const Doubles &pose, bool rays) {
-  const Cloud cloud = view(points);
-  const Pose at = pose_of(pose);
-  const py::gil_scoped_release release;
-  return engine->add(cloud, at, rays);
+  const PassCounts counts = pass_from(engine, points, pose_of(pose), rays);
+  engine->keep();
+  return counts;
 }
 
 void lower_hidden_cells(BoundEngine &engine, const Floats &weights) {
@@ -153,22 +191,21 @@ void lower_hidden_cells(BoundEngine &engine, const Floats &weights) {
 
 // The cells (N,) without returns and what each shows of itself (N, kHiddenFeatures).
 py::tuple hidden_cells(BoundEngine &engine) {
-  const Bed &bed = engine->bed();
-  const HeightMap &map = engine->map();
-  const double roughness = engine->integral().roughness, fraction = unseen_fraction(bed, map);
-  std::vector<int> cells;
-  for (int i = 0; i < bed.grid.size(); ++i)
-    if (map.state[i] == kHidden || map.state[i] == kBetween) cells.push_back(i);
-  const auto count = static_cast<py::ssize_t>(cells.size());
-  py::array_t<int> index(count);
-  py::array_t<float> features({count, static_cast<py::ssize_t>(kHiddenFeatures)});
-  for (py::ssize_t n = 0; n < count; ++n) {
-    const int i = cells[static_cast<std::size_t>(n)];
-    index.mutable_at(n) = i;
-    hidden_features(bed, map, roughness, fraction, i % bed.grid.nx, i / bed.grid.nx,
-                    features.mutable_data(n, 0));
-  }
+  std::vector<std::int32_t> cells(static_cast<std::size_t>(engine->bed().grid.size()));
+  const int count = engine->hidden_features(cells.data(), nullptr);
+  py::array_t<std::int32_t> index(count);
+  py::array_t<float> features({count, kHiddenFeatures});
+  engine->hidden_features(cells.data(), features.mutable_data());
+  std::copy_n(cells.begin(), count, index.mutable_data());
   return py::make_tuple(index, features);
+}
+
+py::array_t<std::uint64_t> occupied(const BoundEngine &engine) {
+  const Grid &g = engine.grid();
+  py::array_t<std::uint64_t> out({g.ny, g.nx});
+  std::uint64_t *to = out.mutable_data();
+  for (int i = 0; i < g.size(); ++i) to[i] = engine.columns().cell[i].mask;
+  return out;
 }
 
 }  // namespace
@@ -186,21 +223,21 @@ void bind_engine(py::module_ &m) {
       .def_readonly("evidence", &Registration::evidence)
       .def_readonly("residual", &Registration::residual)
       .def_readonly("inliers", &Registration::inliers)
-      .def_readonly("candidates", &Registration::candidates)
-      .def_property_readonly("valid", [](const Registration &r) { return r.plausibility.valid; })
-      .def_property_readonly("inside", [](const Registration &r) { return r.plausibility.inside; })
-      .def_property_readonly("beside", [](const Registration &r) { return r.plausibility.beside; })
-      .def_property_readonly("through", [](const Registration &r) { return r.plausibility.through; });
+      .def_readonly("above", &Registration::above)
+      .def_readonly("candidates", &Registration::candidates);
   py::class_<PassCounts>(m, "PassCounts")
-      .def_readonly("valid", &PassCounts::valid)
       .def_readonly("load", &PassCounts::load)
       .def_readonly("wall", &PassCounts::wall)
       .def_readonly("fixture", &PassCounts::fixture)
-      .def_readonly("stray", &PassCounts::stray);
+      .def_readonly("stray", &PassCounts::stray)
+      .def_readonly("inside", &PassCounts::inside)
+      .def_readonly("beside", &PassCounts::beside)
+      .def_readonly("through", &PassCounts::through);
   py::class_<SurfaceCounts>(m, "SurfaceCounts")
       .def_readonly("used", &SurfaceCounts::used)
       .def_readonly("rejected", &SurfaceCounts::rejected)
-      .def_readonly("hanging", &SurfaceCounts::hanging);
+      .def_readonly("hanging", &SurfaceCounts::hanging)
+      .def_readonly("unresolved", &SurfaceCounts::unresolved);
   py::class_<Integral>(m, "Integral")
       .def_readonly("volume", &Integral::volume)
       .def_readonly("heaped", &Integral::heaped)
@@ -209,7 +246,6 @@ void bind_engine(py::module_ &m) {
       .def_property_readonly("moment", [](const Integral &v) { return py::array_t<double>(3, v.moment); })
       .def_property_readonly("area", [](const Integral &v) { return py::array_t<double>(4, v.area); })
       .def_property_readonly("lever", [](const Integral &v) { return py::array_t<double>(6, v.lever); })
-      .def_readonly("hidden_depth", &Integral::hidden_depth)
       .def_readonly("hidden_distance", &Integral::hidden_distance)
       .def_readonly("gap", &Integral::gap)
       .def_readonly("roughness", &Integral::roughness)
@@ -218,9 +254,18 @@ void bind_engine(py::module_ &m) {
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
            py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
            py::arg("rim"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("covered"),
-           py::arg("floor"), py::arg("fixtures"))
+           py::arg("floor"), py::arg("fixtures"), py::arg("isa") = "")
       .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
-           py::arg("reach"), py::arg("start") = Doubles(std::vector<py::ssize_t>{6}, kNoCorrection))
+           py::arg("reach"), py::arg("start") = no_correction())
+      .def_static("told", &told, py::arg("pose"), py::arg("std"))
+      .def(
+          "pass_over",
+          [](BoundEngine &e, const py::array &points, const Registration &found, bool rays) {
+            return pass_from(e, points, found.pose, rays);
+          },
+          py::arg("points"), py::arg("found"), py::arg("rays"))
+      .def("keep", [](BoundEngine &e) { e->keep(); })
+      .def("drop", [](BoundEngine &e) { e->drop(); })
       .def("clear", [](BoundEngine &e) { e->clear(); })
       .def("add", &add, py::arg("points"), py::arg("pose"), py::arg("rays"))
       .def(
@@ -230,14 +275,23 @@ void bind_engine(py::module_ &m) {
             return e->finish({prior_height, prior_reach});
           },
           py::arg("prior_height") = 0.0, py::arg("prior_reach") = 0.0)
+      .def(
+          "resolve",
+          [](BoundEngine &e, const py::array &points, const Registration &found, bool rays) {
+            const Cloud cloud = view(points);
+            const py::gil_scoped_release release;
+            e->resolve(cloud, found.pose, rays);
+          },
+          py::arg("points"), py::arg("found"), py::arg("rays"))
       .def("lower_hidden", &lower_hidden_cells, py::arg("weights"))
       .def("hidden_features", &hidden_cells)
       .def("integral", [](BoundEngine &e) { return e->integral(); })
-      .def_property_readonly("occupied", [](const BoundEngine &e) { return e.copy(e.voxels().mask); })
+      .def_property_readonly("occupied", &occupied)
       .def_property_readonly("height", [](const BoundEngine &e) { return e.copy(e.map().height); })
-      .def_property_readonly("spread", [](const BoundEngine &e) { return e.copy(e.map().spread); })
+      .def_property_readonly("variance", [](const BoundEngine &e) { return e.copy(e.map().variance); })
       .def_property_readonly("count", [](const BoundEngine &e) { return e.copy(e.map().count); })
       .def_property_readonly("bound", [](const BoundEngine &e) { return e.copy(e.map().air.bound); })
       .def_property_readonly("distance", [](const BoundEngine &e) { return e.copy(e.map().distance); })
       .def_property_readonly("state", [](const BoundEngine &e) { return e.copy(e.map().state); });
+  m.def("instruction_sets", &instruction_sets);
 }

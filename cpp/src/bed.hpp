@@ -62,4 +62,25 @@ struct Bed {
   }
 };
 
+// Where along x (front and rear) or y (left and right) a wall is `inside` metres away, over all of its length
+// and from height `low` to `high`: the place nearest to the bed's middle, and the one farthest from it.
+struct WallReach {
+  double farthest, nearest;  // into the bed; towards it from outside
+};
+
+inline WallReach wall_reach(const Bed &bed, int wall, double inside, double low, double high) {
+  const Plane &p = bed.walls[wall];
+  const bool crosswise = wall < kLeft;  // the wall runs along y
+  const double n = crosswise ? p.n.x : p.n.y, m = crosswise ? p.n.y : p.n.x;
+  const double half = bed.grid.cell * (crosswise ? bed.grid.ny : bed.grid.nx);
+  double least = 1e30, most = -1e30;
+  for (const double z : {low, high})
+    for (const double along : {-half, half}) {
+      const double at = (p.d + inside - p.n.z * z - m * along) / n;
+      least = std::fmin(least, at);
+      most = std::fmax(most, at);
+    }
+  return n > 0.0 ? WallReach{most, least} : WallReach{least, most};
+}
+
 }  // namespace volest

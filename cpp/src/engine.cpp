@@ -3,6 +3,8 @@
 namespace volest {
 namespace {
 
+constexpr double kFarthestSensor = 1e4;  // m; what is farther away tells nothing of the air over the bed
+
 // Hands out aligned pieces of the caller's memory; with no memory it only counts.
 struct Arena {
   char *base;
@@ -10,69 +12,187 @@ struct Arena {
 
   template <class T>
   T *take(std::size_t n) {
-    constexpr std::size_t align = 16;
+    constexpr std::size_t align = 64;
     T *piece = base ? reinterpret_cast<T *>(base + used) : nullptr;
     used += (n * sizeof(T) + align - 1) / align * align;
     return piece;
   }
+  // With so many more on either side, to be read and ignored.
+  template <class T>
+  T *take(std::size_t n, std::size_t beside) {
+    T *piece = take<T>(n + 2 * beside);
+    return piece ? piece + beside : nullptr;
+  }
 };
 
-void lay_out(Arena &arena, const EngineSpec &spec, Voxels &voxels, HeightMap &map, Vec3 *&scratch) {
-  const auto cells = static_cast<std::size_t>(spec.grid.size());
-  voxels.column = arena.take<std::uint64_t>(cells * static_cast<std::size_t>(spec.nz));
-  voxels.mask = arena.take<std::uint64_t>(cells);
-  map.height = arena.take<float>(cells);
-  map.spread = arena.take<float>(cells);
-  map.count = arena.take<std::uint32_t>(cells);
-  map.air.bound = arena.take<float>(cells);
-  map.air.landing = arena.take<float>(cells);
-  map.air.fall = arena.take<float>(cells);
-  map.distance = arena.take<float>(cells);
-  map.state = arena.take<std::uint8_t>(cells);
-  scratch = arena.take<Vec3>(kRegistrationCapacity);
+struct Pieces {
+  CellTable table{};
+  Columns columns{};
+  Cell *fresh = nullptr;
+  HeightMap map{};
+  Scratch scratch{};
+  Candidates candidates{};
+};
+
+void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
+  const Grid &g = spec.grid;
+  const auto cells = static_cast<std::size_t>(g.size()), row = static_cast<std::size_t>(g.nx) + 16;
+  p.columns = {spec.z0, spec.dz, spec.nz, arena.take<Cell>(cells)};
+  p.fresh = arena.take<Cell>(cells);
+  p.map.height = arena.take<float>(cells, row);
+  p.map.variance = arena.take<float>(cells, 16);
+  p.map.count = arena.take<std::uint32_t>(cells, 16);
+  p.map.air = {arena.take<float>(cells, 16), arena.take<float>(cells, 16), arena.take<float>(cells, 16)};
+  p.map.distance = arena.take<float>(cells, 16);
+  p.map.state = arena.take<std::uint8_t>(cells, 64);
+  p.table.kind = arena.take<CellKind>(cells);
+  p.table.opening = arena.take<float>(cells, 16);
+  p.table.top = arena.take<float>(cells, 16);
+  p.table.area = arena.take<float>(cells, 16);
+  p.table.inner = arena.take<float>(cells, 16);
+  p.table.open = arena.take<float>(cells, row);
+  p.table.floor = arena.take<float>(cells, 16);
+  p.table.border = arena.take<std::int32_t>(cells);
+  p.table.places = arena.take<Places>(static_cast<std::size_t>(CellTable::capacity(g)));
+  Scratch &s = p.scratch;
+  s.fan.key =
+      arena.take<std::uint32_t>(static_cast<std::size_t>(Fan::kWays) * static_cast<std::size_t>(Fan::rings(g)));
+  s.way = arena.take<std::int32_t>(cells);
+  s.ring = arena.take<std::int32_t>(cells);
+  s.far = arena.take<float>(cells);
+  for (std::uint8_t **bytes : {&s.low, &s.high, &s.most, &s.least})
+    *bytes = arena.take<std::uint8_t>(cells + 4 * row);
+  for (float **sheet : {&s.level, &s.thin, &s.known, &s.open})
+    *sheet = arena.take<float>(2 * cells + 8 * row + 512);
+  s.cells = arena.take<std::int32_t>(cells);
+  s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
+  for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
+  Candidates &c = p.candidates;
+  for (float **axis : {&c.x, &c.y, &c.z}) *axis = arena.take<float>(2 * kCandidateCapacity + kCandidatePad);
+  for (float **axis : {&c.loose[0], &c.loose[1], &c.loose[2], &c.over})
+    *axis = arena.take<float>(kLooseCapacity);
+  c.wall = arena.take<std::int32_t>(kLooseCapacity);
+  c.hash = arena.take<std::uint32_t>(kLooseCapacity);
+}
+
+void clear_cells(Cell *cells, std::size_t n) {
+  std::memset(cells, 0, n * sizeof *cells);
+  for (std::size_t i = 0; i < n; ++i) cells[i].low = Cell::kNoLow;
 }
 
 }  // namespace
 
 std::size_t Engine::required_bytes(const EngineSpec &spec) noexcept {
   Arena arena{nullptr};
-  Voxels voxels{};
-  HeightMap map{};
-  Vec3 *scratch = nullptr;
-  lay_out(arena, spec, voxels, map, scratch);
+  Pieces pieces;
+  lay_out(arena, spec, pieces);
   return arena.used;
 }
 
-Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory) noexcept : spec_(spec), bed_(bed) {
+Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory, const Kernels &kernels) noexcept
+    : spec_(spec), bed_(bed), kernels_(&kernels) {
   Arena arena{static_cast<char *>(memory)};
-  voxels_.z0 = spec.z0;
-  voxels_.dz = spec.dz;
-  voxels_.nz = spec.nz;
-  lay_out(arena, spec, voxels_, map_, scratch_);
+  Pieces pieces;
+  lay_out(arena, spec, pieces);
   std::memset(memory, 0, arena.used);
+  table_ = pieces.table;
+  columns_ = pieces.columns;
+  fresh_ = pieces.fresh;
+  map_ = pieces.map;
+  scratch_ = pieces.scratch;
+  candidates_ = pieces.candidates;
+  fill_table(bed_, table_);
+  clear_cells(fresh_, static_cast<std::size_t>(spec_.grid.size()));
   clear();
 }
 
 void Engine::clear() noexcept {
   const auto cells = static_cast<std::size_t>(spec_.grid.size());
-  std::memset(voxels_.column, 0, cells * static_cast<std::size_t>(spec_.nz) * sizeof *voxels_.column);
-  std::memset(voxels_.mask, 0, cells * sizeof *voxels_.mask);
-  const float free_above = static_cast<float>(spec_.z0 + spec_.nz * spec_.dz);
-  for (std::size_t i = 0; i < cells; ++i) map_.air.bound[i] = free_above;
-  std::memset(map_.air.landing, 0, cells * sizeof(float));
-  std::memset(map_.air.fall, 0, cells * sizeof(float));
+  clear_cells(columns_.cell, cells);
   std::memset(map_.state, kOutside, cells);  // until it is finished it holds nothing
+  drop();
   sensor_count_ = 0;
+  is_empty_ = true;
 }
 
-PassCounts Engine::add(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
-  if (rays && sensor_count_ < kMostSensors) sensors_[sensor_count_++] = pose.t;
-  return rasterise(bed_, cloud, pose, rays, voxels_, map_.air);
+// The bit of a sensor at this place; none when there are too many of them or nothing is known of its rays.
+std::uint32_t Engine::bit_of(Vec3 sensor) noexcept {
+  const double farthest = std::fmax(std::fabs(sensor.x), std::fmax(std::fabs(sensor.y), std::fabs(sensor.z)));
+  if (!(farthest < kFarthestSensor)) return 0;
+  for (int s = 0; s < sensor_count_; ++s)
+    if (sensors_[s].x == sensor.x && sensors_[s].y == sensor.y && sensors_[s].z == sensor.z) return 1u << s;
+  if (sensor_count_ == kMostSensors) return 0;
+  sensors_[sensor_count_] = sensor;
+  return 1u << sensor_count_++;
+}
+
+PassCounts Engine::pass(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
+  if (is_fresh_) drop();
+  fresh_sensor_ = pose.t;
+  fresh_rays_ = rays;
+  is_fresh_ = true;
+  return kernels_->rasterise(bed_, cloud, pose, rays, table_.has_fixtures, nullptr,
+                             {columns_.z0, columns_.dz, columns_.nz, fresh_});
+}
+
+void Engine::resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
+  is_fresh_ = is_resolved_ = true;
+  kernels_->rasterise(bed_, cloud, pose, rays, table_.has_fixtures, &scratch_.runs,
+                      {columns_.z0, columns_.dz, columns_.nz, fresh_});
+}
+
+void Engine::drop() noexcept {
+  if (is_fresh_) clear_cells(fresh_, static_cast<std::size_t>(spec_.grid.size()));
+  is_fresh_ = is_resolved_ = false;
+}
+
+void Engine::keep() noexcept {
+  if (!is_fresh_ || is_resolved_) return;
+  is_fresh_ = false;
+  const std::uint32_t bit = fresh_rays_ ? bit_of(fresh_sensor_) : 0;
+  if (is_empty_) {
+    is_empty_ = false;
+    Cell *cleared = columns_.cell;
+    columns_.cell = fresh_;
+    fresh_ = cleared;
+    for (int i = 0; i < spec_.grid.size(); ++i) columns_.cell[i].seen_by = bit;
+    return;
+  }
+  for (int i = 0; i < spec_.grid.size(); ++i) {
+    Cell &from = fresh_[i], &to = columns_.cell[i];
+    if (from.mask == 0 && from.low == Cell::kNoLow) continue;
+    if (to.mask == 0 && to.low == Cell::kNoLow) to.seen_by = 0;
+    to.sum += from.sum;
+    to.squares += from.squares;
+    to.mask |= from.mask;
+    to.low = from.low < to.low ? from.low : to.low;
+    to.seen_by |= bit;
+    from = {0, 0, 0, Cell::kNoLow, 0};
+  }
+}
+
+Registration Engine::told(const Pose &pose, const RegistrationPrior &std) noexcept {
+  Registration out{};
+  out.pose = pose;
+  for (int i = 0; i < 3; ++i) {
+    out.covariance[7 * i] = std.std_translation[i] * std.std_translation[i];
+    out.covariance[7 * (i + 3)] = std.std_rotation[i] * std.std_rotation[i];
+  }
+  out.evidence = out.agreement = out.tops = 1.0;
+  return out;
 }
 
 SurfaceCounts Engine::finish(SurfacePrior prior) noexcept {
-  const SurfaceCounts counts = select_surface(bed_, voxels_, map_);
-  complete_surface(bed_, sensors_, sensor_count_, spec_.z0 + spec_.nz * spec_.dz, prior, map_);
+  const auto cells = static_cast<std::size_t>(spec_.grid.size());
+  const auto free_above = static_cast<float>(columns_.ceiling());
+  for (std::size_t i = 0; i < cells; ++i) map_.air.bound[i] = free_above;
+  std::memset(map_.air.landing, 0, cells * sizeof(float));
+  std::memset(map_.air.fall, 0, cells * sizeof(float));
+  for (int s = 0; s < sensor_count_; ++s)
+    kernels_->sweep_rays(bed_, table_, columns_, sensors_[s], 1u << s, scratch_, map_.air);
+  const SurfaceCounts counts =
+      kernels_->select_surface(bed_, table_, columns_, is_resolved_ ? fresh_ : nullptr, scratch_, map_);
+  kernels_->complete_surface(bed_, table_, sensors_, sensor_count_, prior, scratch_, map_);
   return counts;
 }
 

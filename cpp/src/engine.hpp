@@ -1,9 +1,7 @@
 // All stages of one load over memory that the caller gives: no allocation, no exception, no global.
 #pragma once
 
-#include "hidden.hpp"
-#include "integral.hpp"
-#include "registration.hpp"
+#include "kernels.hpp"
 
 namespace volest {
 
@@ -11,7 +9,7 @@ constexpr int kMostSensors = 16;
 
 struct EngineSpec {
   Grid grid;
-  double z0, dz;  // lowest height and depth of a voxel, m
+  double z0, dz;  // lowest height and depth of a level, m
   int nz;         // levels, at most 64
 };
 
@@ -19,32 +17,63 @@ class Engine {
  public:
   static std::size_t required_bytes(const EngineSpec &spec) noexcept;
 
-  // `memory` holds required_bytes(spec), aligned to 16; what `bed` points to must outlive the engine.
-  Engine(const EngineSpec &spec, const Bed &bed, void *memory) noexcept;
+  // `memory` holds required_bytes(spec), aligned to 64; what `bed` points to must outlive the engine.
+  Engine(const EngineSpec &spec, const Bed &bed, void *memory,
+         const Kernels &kernels = best_kernels()) noexcept;
 
   Registration find_bed(const Cloud &cloud, const Pose &prior, const RegistrationPrior &std, bool rays,
                         double reach_m) noexcept {
-    return register_scan(bed_, cloud, prior, std, rays, reach_m, scratch_);
+    return register_scan(*kernels_, bed_, cloud, prior, std, rays, reach_m, candidates_);
   }
+  // A scan whose pose is believed as it is told.
+  static Registration told(const Pose &pose, const RegistrationPrior &std) noexcept;
+
   void clear() noexcept;
-  PassCounts add(const Cloud &cloud, const Pose &pose, bool rays) noexcept;
+  // Passes over the points of a scan, seen from pose.t when `rays` is set. What they tell is kept or dropped
+  // after.
+  PassCounts pass(const Cloud &cloud, const Pose &pose, bool rays) noexcept;
+  void keep() noexcept;
+  void drop() noexcept;
+  PassCounts add(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
+    const PassCounts counts = pass(cloud, pose, rays);
+    keep();
+    return counts;
+  }
   SurfaceCounts finish(SurfacePrior prior) noexcept;
+  // After finish() left cells unresolved: once more over each scan that was added, then finish() again.
+  void resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept;
   // After finish(): lowers what is hidden by the network of kHiddenWeights `weights`.
-  void lower(const float *weights) noexcept { lower_hidden(bed_, weights, integral().roughness, map_); }
-  Integral integral() const noexcept { return integrate(bed_, map_); }
+  void lower(const float *weights) noexcept {
+    kernels_->lower_hidden(bed_, table_, weights, integral().roughness, scratch_, map_);
+  }
+  // After finish(): the cells [at most grid.size()] without returns, how many, and their features, or nullptr.
+  int hidden_features(std::int32_t *cells, float *features) noexcept {
+    return kernels_->hidden_features(bed_, table_, integral().roughness, map_, scratch_, cells, features);
+  }
+  Integral integral() const noexcept { return kernels_->integrate(bed_, table_, map_); }
 
   const Bed &bed() const { return bed_; }
   const HeightMap &map() const { return map_; }
-  const Voxels &voxels() const { return voxels_; }
+  const Columns &columns() const { return columns_; }
+  const Kernels &kernels() const { return *kernels_; }
 
  private:
+  std::uint32_t bit_of(Vec3 sensor) noexcept;
+
   EngineSpec spec_;
   Bed bed_;
-  Voxels voxels_;
+  const Kernels *kernels_;
+  CellTable table_;
+  Columns columns_;
+  Cell *fresh_;  // of the scan that was passed over last, until it is kept or dropped
   HeightMap map_;
-  Vec3 *scratch_;
+  Scratch scratch_;
+  Candidates candidates_;
   Vec3 sensors_[kMostSensors];
   int sensor_count_ = 0;
+  Vec3 fresh_sensor_{};
+  bool fresh_rays_ = false;
+  bool is_empty_ = true, is_fresh_ = false, is_resolved_ = false;
 };
 
 }  // namespace volest

@@ -13,13 +13,10 @@ struct Integral {
   double moment[3];        // m4; volume times its centroid
   double area[4];          // m2 by CellState
   double lever[6];         // d volume / d (translation, rotation about the bed's origin) of the whole surface
-  double hidden_depth;     // integral over the hidden cells of what may lie between floor and bound, m3
   double hidden_distance;  // integral over the hidden cells of the distance to the nearest return, m3
   double gap;        // integral over the cells between returns of the distance to them beyond two cells, m3
   double roughness;  // root mean square spread and slope of the seen surface within a cell, m
   double surface_variance;  // m6; variance of the volume from the scatter of the returns in each cell
 };
-
-Integral integrate(const Bed &bed, const HeightMap &map) noexcept;
 
 }  // namespace volest

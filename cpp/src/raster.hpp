@@ -1,53 +1,61 @@
-// One pass over the points: each falls into a voxel over the bed, and its ray lowers the bound of what it
-// crossed.
+// One pass over the points: each falls into a cell over the bed, and what is no load is counted by what it is.
 #pragma once
 
 #include "bed.hpp"
 
 namespace volest {
 
-// Columns of voxels over the bed's grid. A voxel packs its count of points (upper 24 bits) with the sum of
-// their heights above its floor in 1/65536 of its depth: sums of integers do not depend on the order of the
-// points.
-struct Voxels {
-  double z0, dz;          // height of the lowest voxel's floor and depth of a voxel, m
-  int nz;                 // at most 64
-  std::uint64_t *column;  // [grid.size()][nz]
-  std::uint64_t *mask;    // [grid.size()]; bit k: level k holds points
+// What the returns over one cell add up to. Heights are counted in steps, 1/1024 of a level, above the lowest
+// level's floor: sums of integers do not depend on the order of the points.
+struct alignas(32) Cell {
+  std::uint64_t sum;      // number of returns (upper 24 bits) and sum of their heights, steps
+  std::uint64_t squares;  // sum of the squares of their heights
+  std::uint64_t mask;     // bit k: level k holds returns
+  std::uint32_t low;      // lowest return of a wall or from outside the opening, steps; kNoLow: none
+  std::uint32_t seen_by;  // bit s: sensor s has returns of its own here; all: no matter which
 
   static constexpr int kCountShift = 40;
   static constexpr std::uint64_t kSumMask = (std::uint64_t{1} << kCountShift) - 1;
-  static constexpr double kSteps = 65536.0;
+  static constexpr std::uint32_t kNoLow = 0xFFFFFFFFu;
+  static constexpr int kStepShift = 10;
+  static constexpr int kSteps = 1 << kStepShift;  // in a level
 
-  static std::uint32_t count(std::uint64_t v) { return static_cast<std::uint32_t>(v >> kCountShift); }
-  // Sum of the heights of level k's points, m.
-  double height_sum(std::uint64_t v, int k) const {
-    return count(v) * (z0 + k * dz) + static_cast<double>(v & kSumMask) * (dz / kSteps);
-  }
+  std::int64_t count() const { return static_cast<std::int64_t>(sum >> kCountShift); }
+  std::uint64_t steps() const { return sum & kSumMask; }
 };
 
-// What the rays say of each cell [grid.size()]: the height above which it holds nothing, and of the ray that
-// told so how far beyond the cell it ended and how steeply it fell. The lowest ray decides; of equally low ones
-// the one that ends nearest.
-struct FreeAir {
-  float *bound;    // m
-  float *landing;  // m
-  float *fall;     // m per m
+struct Columns {
+  double z0, dz;  // height of the lowest level's floor and depth of a level, m
+  int nz;         // levels, at most 64
+  Cell *cell;     // [grid.size()]
+
+  double ceiling() const { return z0 + nz * dz; }
+  double height(double steps) const { return z0 + steps * (dz / Cell::kSteps); }
 };
 
 struct PassCounts {
-  std::int64_t valid;    // points that are measurements
-  std::int64_t load;     // points inside the bed's outline that fell into a voxel
+  std::int64_t load;     // points inside the opening that fell into a cell
   std::int64_t wall;     // points on the walls
   std::int64_t fixture;  // points on what stands in the empty bed's air: hoops, a tarp roll
-  std::int64_t stray;    // points inside the outline, above or below all voxels
+  std::int64_t stray;    // points inside the opening, above or below all levels
+  std::int64_t inside;   // points between the walls, above the floor
+  std::int64_t beside;   // points just outside the side walls and the tailgate, above their tops
+  std::int64_t through;  // points whose ray would have had to pass through a wall: the bed cannot be there
 };
 
-// The most points that one voxel may hold before its sum could overflow.
-constexpr std::int64_t kVoxelCapacity = (std::int64_t{1} << 24) - 1;
+// The levels of each cell [grid.size()] that are its surface, both included; low above high: none is looked
+// for.
+struct Runs {
+  std::uint8_t *low, *high;
+};
 
-// Adds the points of one scan, seen from pose.t when `rays` is set, to the voxels and to the free air.
-PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool rays, Voxels &voxels,
-                     FreeAir &air) noexcept;
+// The most points that one cell may hold before its sums could overflow.
+constexpr std::int64_t kCellCapacity = (std::int64_t{1} << 24) - 1;
+
+// How deep behind a wall, and how far below its top, a ray must have passed to count as impossible; m.
+constexpr double kWallDepth = 0.065;
+// Load that hangs over: so far outside the inner walls (nearer are the wall tops) and so high above them;
+// farther away nothing is looked at; m.
+constexpr double kBesideFrom = 0.085, kBesideTo = 0.4, kBesideHigh = 1.0;
 
 }  // namespace volest

@@ -1,13 +1,13 @@
 #include "registration.hpp"
 
+#include "kernels.hpp"
+
 namespace volest {
 namespace {
 
-constexpr int kClasses = 2 * kWalls;     // each wall's face, then each wall's top
-constexpr int kSums = 21 + 6 + 2;        // upper triangle of J'J, J'r, sum of weights, sum of squares
-constexpr double kFixed = 1 << 30;       // sums are integers in units of 2^-30
 constexpr double kEdge = 0.03;           // m; faces end this far below the wall tops
 constexpr double kRimWidth = 0.07;       // m; how far tops are looked for behind the inner face
+constexpr double kRimLeast = 0.005;      // m; and from where on
 constexpr double kRimReach = 0.15;       // m; the farthest a top may be above or below its place
 constexpr double kCorner = 0.1;          // m; nearer to a corner two walls claim a point
 constexpr double kNoise = 0.015;         // m; distance of a good point from the model: noise, bulges, ribs
@@ -19,79 +19,10 @@ constexpr double kMostAveraged = 240.0;  // and no more average out
 constexpr double kWorth = 0.2;         // of one of those in the score: a tarp roll deceives all of them at once
 constexpr double kTopsPerFace = 0.05;  // points on tops that are due for each on a face
 constexpr double kFewTops = 0.02;      // fewer for each inlier say nothing: all tops in view are covered
-constexpr int kAnneal = 8, kRefine = 6;  // iterations with a shrinking and with the finest kernel
-static_assert(kAnneal == 8, "the kernel shrinks by three square roots");
-constexpr int kBins = 16;  // stretches of a wall that are asked for evidence
-
-struct Sums {
-  std::int64_t v[kClasses][kSums];
-  std::int64_t points[kClasses];
-  std::uint32_t bins[kClasses];  // stretches of the wall with points
-};
-
-// The distance that p measures, its gradient, and to which class it belongs.
-struct Residual {
-  double value;
-  Vec3 normal;
-  int kind;
-  double along;  // place along the wall, 0 to 1
-};
-
-double place_along(const Bed &bed, int wall, Vec3 p) {
-  const int a = wall < kLeft ? kLeft : kFront;
-  const double d0 = bed.walls[a].distance(p), d1 = bed.walls[a + 1].distance(p);
-  return d0 / (d0 + d1);
-}
-
-// Faces and tops within `reach` of p; false when p is on neither.
-bool residual_at(const Bed &bed, const bool facing[kWalls], Vec3 p, double reach, Residual &out) {
-  int wall = 0;
-  double least = 1e9, second = 1e9;
-  for (int i = 0; i < kWalls; ++i) {
-    const double s = bed.walls[i].distance(p);
-    if (s < least) {
-      second = least;
-      least = s;
-      wall = i;
-    } else if (s < second) {
-      second = s;
-    }
-  }
-  if (second < kCorner * bed.scale) return false;
-  const double over = p.z - bed.rim_height(p.x, p.y);
-  out.along = clamp(place_along(bed, wall, p), 0.0, 0.999999);
-  if (over < -kEdge * bed.scale && facing[wall] && std::fabs(least) < reach) {
-    out.value = least;
-    out.normal = bed.walls[wall].n;
-    out.kind = wall;
-    return true;
-  }
-  if (!bed.covered[wall] && least < -0.005 * bed.scale && least > -kRimWidth * bed.scale &&
-      std::fabs(over) < std::fmin(reach, kRimReach * bed.scale)) {
-    out.value = over;
-    out.normal = {-bed.rim[1], -bed.rim[2], 1.0};
-    out.kind = kWalls + wall;
-    return true;
-  }
-  return false;
-}
-
-void accumulate(Sums &sums, const Residual &r, Vec3 lever, double width) {
-  const double u = r.value / width;
-  const double k = 1.0 - u * u;
-  const double w = k * k;
-  const Vec3 m = cross(lever, r.normal);
-  const double j[6] = {r.normal.x, r.normal.y, r.normal.z, m.x, m.y, m.z};
-  std::int64_t *v = sums.v[r.kind];
-  int at = 0;
-  for (int a = 0; a < 6; ++a)
-    for (int b = a; b < 6; ++b) v[at++] += static_cast<std::int64_t>(std::floor(w * j[a] * j[b] * kFixed));
-  for (int a = 0; a < 6; ++a) v[at++] += static_cast<std::int64_t>(std::floor(w * j[a] * r.value * kFixed));
-  v[at++] += static_cast<std::int64_t>(std::floor(w * kFixed));
-  v[at] += static_cast<std::int64_t>(std::floor(w * r.value * r.value * kFixed));
-  sums.bins[r.kind] |= 1u << static_cast<int>(r.along * kBins);
-  ++sums.points[r.kind];
-}
+constexpr int kMostSteps = 15;         // of the search
+constexpr double kSettled = 2e-6;      // m, rad; a step so small ends it
+constexpr int kStretches = 16;         // of a wall that are asked for evidence
+constexpr double kUnit = 1.0 / 4096;   // m; candidates' coordinates are whole numbers of it
 
 // Solves A x = b for a symmetric positive definite A (destroyed); also gives the inverse.
 bool solve6(double A[6][6], const double b[6], double x[6], double inverse[36]) {
@@ -145,38 +76,6 @@ void rotation(Vec3 w, double R[9]) {
   R[8] = 1.0 - 2.0 * (x * x + y * y);
 }
 
-std::uint32_t hash_point(const Cloud &cloud, std::int64_t i) {
-  std::uint32_t v[3];
-  std::memcpy(v, cloud.data + i * cloud.stride, sizeof v);
-  std::uint32_t h = v[0] * 0x9E3779B1u ^ v[1] * 0x85EBCA77u ^ v[2] * 0xC2B2AE3Du;
-  h ^= h >> 15;
-  h *= 0x2C1B3C6Du;
-  return h ^ (h >> 13);
-}
-
-// Points near walls and tops as the prior has them, in the bed frame; at most kRegistrationCapacity.
-std::int64_t gather(const Bed &bed, const Cloud &cloud, const Pose &prior, double reach, Vec3 *out) {
-  for (std::uint32_t keep = 0xFFFFFFFFu; keep; keep >>= 1) {
-    std::int64_t n = 0;
-    bool full = false;
-    for (std::int64_t i = 0; i < cloud.count && !full; ++i) {
-      Vec3 p;
-      if (!cloud.read(i, p)) continue;
-      p = prior * p;
-      const double s = bed.inside_walls(p);
-      const double over = p.z - bed.rim_height(p.x, p.y);
-      if (s > reach || s < -reach - kRimWidth * bed.scale || over > reach || over < -2.0 * bed.rim[0]) continue;
-      if (hash_point(cloud, i) > keep) continue;
-      if (n == kRegistrationCapacity)
-        full = true;
-      else
-        out[n++] = p;
-    }
-    if (!full) return n;
-  }
-  return 0;
-}
-
 void apply(const double c[6], Vec3 origin, Pose &correction) {
   rotation({c[3], c[4], c[5]}, correction.R);
   const Vec3 turned = correction.rotate(origin);
@@ -194,9 +93,9 @@ Pose compose(const Pose &a, const Pose &b) {
 
 // The problem that all starts share.
 struct Problem {
+  const Kernels &kernels;
   const Bed &bed;
-  const Vec3 *points;  // candidates in the bed frame, as the prior has them
-  std::int64_t count;
+  const Candidates &candidates;
   Vec3 origin;  // of the sensor; rotations are about it
   bool facing[kWalls];
   double information[6];  // of the prior
@@ -211,97 +110,232 @@ struct Solution {
   double evidence;
   double agreement;
   double tops;
+  double above;
 };
 
-void sum_up(const Problem &problem, const double correction[6], double width, Sums &sums) {
+// Sorts what was gathered by class. What may be of face or top, with `reach` to go, is of both.
+void sort_by_class(int count, double edge, double reach, Candidates &c) {
+  const auto face_below = static_cast<float>(reach - edge), top_above = static_cast<float>(-reach - edge);
+  std::int32_t sizes[kClasses] = {};
+  for (int i = 0; i < count; ++i) {
+    sizes[c.wall[i]] += c.over[i] < face_below;
+    sizes[kWalls + c.wall[i]] += c.over[i] > top_above;
+  }
+  c.from[0] = 0;
+  for (int k = 0; k < kClasses; ++k) c.from[k + 1] = c.from[k] + sizes[k];
+  std::int32_t next[kClasses];
+  std::memcpy(next, c.from, sizeof next);
+  const auto put = [&](int i, int kind) {
+    const std::int32_t at = next[kind]++;
+    c.x[at] = c.loose[0][i];
+    c.y[at] = c.loose[1][i];
+    c.z[at] = c.loose[2][i];
+  };
+  for (int i = 0; i < count; ++i) {
+    if (c.over[i] < face_below) put(i, c.wall[i]);
+    if (c.over[i] > top_above) put(i, kWalls + c.wall[i]);
+  }
+  const std::int32_t end = c.from[kClasses];
+  for (float *axis : {c.x, c.y, c.z}) std::memset(axis + end, 0, kCandidatePad * sizeof(float));
+}
+
+// n p = d in the bed frame, as a function of where the prior has p, in units.
+void view_plane(const Pose &move, Vec3 n, double d, double unit, float out[4]) {
+  const double *R = move.R;
+  out[0] = static_cast<float>(unit * (R[0] * n.x + R[3] * n.y + R[6] * n.z));
+  out[1] = static_cast<float>(unit * (R[1] * n.x + R[4] * n.y + R[7] * n.z));
+  out[2] = static_cast<float>(unit * (R[2] * n.x + R[5] * n.y + R[8] * n.z));
+  out[3] = static_cast<float>(dot(n, move.t) - d);
+}
+
+// The gradient of the height over the wall tops.
+Vec3 top_normal(const Bed &bed) { return {-bed.rim[1], -bed.rim[2], 1.0}; }
+
+WallView view_wall(const Problem &problem, const Pose &move, int w) {
+  const Bed &bed = problem.bed;
+  WallView view{};
+  const double unit = problem.candidates.unit;
+  view_plane(move, bed.walls[w].n, bed.walls[w].d, unit, view.face);
+  view_plane(move, top_normal(bed), bed.rim[0], unit, view.over);
+  const int across = w < kLeft ? kLeft : kFront;
+  for (int k = 0; k < 2; ++k)
+    view_plane(move, bed.walls[across + k].n, bed.walls[across + k].d, unit, view.ends[k]);
+  view.facing = problem.facing[w];
+  view.covered = bed.covered[w];
+  view.edge = static_cast<float>(kEdge * bed.scale);
+  view.rim_width = static_cast<float>(kRimWidth * bed.scale);
+  view.rim_least = static_cast<float>(-kRimLeast * bed.scale);
+  view.rim_reach = static_cast<float>(kRimReach * bed.scale);
+  return view;
+}
+
+Pose motion_of(const Problem &problem, const double correction[6]) {
   Pose move;
   apply(correction, problem.origin, move);
-  std::memset(&sums, 0, sizeof sums);
-  for (std::int64_t i = 0; i < problem.count; ++i) {
-    const Vec3 p = move * problem.points[i];
-    Residual r;
-    if (residual_at(problem.bed, problem.facing, p, width, r)) accumulate(sums, r, p - problem.origin, width);
+  return move;
+}
+
+// Weighted sums over the points of one class about the sensor's place: 1, lever, lever lever.
+struct Moments {
+  double n;
+  Vec3 first;
+  double second[9];
+};
+
+Moments about_sensor(const double sums[kMoments], const Pose &move, Vec3 origin, double unit) {
+  const double weight = 1.0 / static_cast<double>(kWeightUnit), n = sums[0] * weight, u = unit * weight,
+               uu = unit * u;
+  const Vec3 s = move.rotate({sums[1] * u, sums[2] * u, sums[3] * u});
+  const double S[9] = {sums[4] * uu, sums[5] * uu, sums[6] * uu, sums[5] * uu, sums[7] * uu,
+                       sums[8] * uu, sums[6] * uu, sums[8] * uu, sums[9] * uu};
+  double RS[9], turned[9];
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j) {
+      RS[3 * i + j] = 0.0;
+      for (int k = 0; k < 3; ++k) RS[3 * i + j] += move.R[3 * i + k] * S[3 * k + j];
+    }
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j) {
+      turned[3 * i + j] = 0.0;
+      for (int k = 0; k < 3; ++k) turned[3 * i + j] += RS[3 * i + k] * move.R[3 * j + k];
+    }
+  const Vec3 t = move.t - origin;
+  const double shift[3] = {t.x, t.y, t.z}, mean[3] = {s.x, s.y, s.z};
+  Moments m{n, {s.x + n * t.x, s.y + n * t.y, s.z + n * t.z}, {}};
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j)
+      m.second[3 * i + j] =
+          turned[3 * i + j] + mean[i] * shift[j] + shift[i] * mean[j] + n * shift[i] * shift[j];
+  return m;
+}
+
+// The normal equations of one class: residual n p - d, whose gradient is (n, lever x n).
+void add_class(const Problem &problem, const double sums[kMoments], const Pose &move, Vec3 normal, double d,
+               double wall_std, double A[6][6], double b[6]) {
+  if (!(sums[0] > 0.0)) return;
+  const Moments m = about_sensor(sums, move, problem.origin, problem.candidates.unit);
+  const double noise = kNoise * problem.bed.scale;
+  const double variance = noise * noise / std::fmin(m.n, kMostAveraged) + wall_std * wall_std;
+  const double scale = 1.0 / (m.n * variance), e = dot(normal, problem.origin) - d;
+  const double n[3] = {normal.x, normal.y, normal.z};
+  // lever x n = C lever
+  const double C[9] = {0.0, n[2], -n[1], -n[2], 0.0, n[0], n[1], -n[0], 0.0};
+  const double first[3] = {m.first.x, m.first.y, m.first.z};
+  double turn[3], CS[9], by_lever[3];
+  for (int i = 0; i < 3; ++i) {
+    turn[i] = by_lever[i] = 0.0;
+    for (int k = 0; k < 3; ++k) {
+      turn[i] += C[3 * i + k] * first[k];
+      by_lever[i] += m.second[3 * i + k] * n[k];
+    }
+    by_lever[i] += e * first[i];
+    for (int j = 0; j < 3; ++j) {
+      CS[3 * i + j] = 0.0;
+      for (int k = 0; k < 3; ++k) CS[3 * i + j] += C[3 * i + k] * m.second[3 * k + j];
+    }
+  }
+  const double residuals = dot(normal, m.first) + e * m.n;
+  for (int i = 0; i < 3; ++i) {
+    double turned = 0.0;
+    for (int k = 0; k < 3; ++k) turned += C[3 * i + k] * by_lever[k];
+    b[i] -= scale * n[i] * residuals;
+    b[3 + i] -= scale * turned;
+    for (int j = 0; j < 3; ++j) {
+      double both = 0.0;
+      for (int k = 0; k < 3; ++k) both += CS[3 * i + k] * C[3 * j + k];
+      A[i][j] += scale * n[i] * n[j] * m.n;
+      A[i][3 + j] += scale * n[i] * turn[j];
+      A[3 + j][i] += scale * n[i] * turn[j];
+      A[3 + i][3 + j] += scale * both;
+    }
   }
 }
 
-double weight_of(const Sums &sums, int kind) { return static_cast<double>(sums.v[kind][27]) / kFixed; }
-
-// One Gauss-Newton step of the robust least squares with the prior; false when it has no solution.
-bool improve(const Problem &problem, const Sums &sums, Solution &s) {
+// One Gauss-Newton step of the robust least squares with the prior; the size of the step, negative when it has
+// no solution.
+double improve(const Problem &problem, double width, Solution &s) {
   double A[6][6] = {}, b[6] = {}, x[6] = {};
-  const double noise = kNoise * problem.bed.scale;
-  for (int k = 0; k < kClasses; ++k) {
-    const std::int64_t *v = sums.v[k];
-    const double weight = weight_of(sums, k);
-    if (weight <= 0.0) continue;
-    const double wall_std = problem.bed.wall_std[k % kWalls];
-    const double variance = noise * noise / std::fmin(weight, kMostAveraged) + wall_std * wall_std;
-    const double scale = 1.0 / (weight * variance * kFixed);
-    int at = 0;
-    for (int i = 0; i < 6; ++i)
-      for (int j = i; j < 6; ++j) {
-        const double sum = static_cast<double>(v[at++]) * scale;
-        A[i][j] += sum;
-        if (i != j) A[j][i] += sum;
-      }
-    for (int i = 0; i < 6; ++i) b[i] -= static_cast<double>(v[at++]) * scale;
+  const Pose move = motion_of(problem, s.correction);
+  const Bed &bed = problem.bed;
+  for (int w = 0; w < kWalls; ++w) {
+    const WallView view = view_wall(problem, move, w);
+    double sums[kMoments];
+    if (problem.facing[w]) {
+      problem.kernels.sum_class(problem.candidates, w, view, static_cast<float>(width), sums);
+      add_class(problem, sums, move, bed.walls[w].n, bed.walls[w].d, bed.wall_std[w], A, b);
+    }
+    if (!bed.covered[w]) {
+      problem.kernels.sum_class(problem.candidates, kWalls + w, view, static_cast<float>(width), sums);
+      add_class(problem, sums, move, top_normal(bed), bed.rim[0], bed.wall_std[w], A, b);
+    }
   }
   for (int i = 0; i < 6; ++i) {
     A[i][i] += problem.information[i];
     b[i] -= problem.information[i] * s.correction[i];
   }
-  if (!solve6(A, b, x, s.covariance)) return false;
-  for (int i = 0; i < 6; ++i) s.correction[i] += x[i];
-  return true;
+  if (!solve6(A, b, x, s.covariance)) return -1.0;
+  double size = 0.0;
+  for (int i = 0; i < 6; ++i) {
+    s.correction[i] += x[i];
+    size = std::fmax(size, std::fabs(x[i]));
+  }
+  return size;
 }
 
 // How well the solution explains the points near each wall, and how far it strays from the prior.
 void rate(const Problem &problem, Solution &s) {
-  Sums near, on;
-  sum_up(problem, s.correction, kGate * problem.bed.scale, near);
-  sum_up(problem, s.correction, kFinest * problem.bed.scale, on);
+  const Pose move = motion_of(problem, s.correction);
   double squares = 0.0, weights = 0.0, full = 0.0;
+  std::int64_t tops_near = 0, tops_on = 0, faces_on = 0, above = 0;
+  int found = 0;
   s.score = 0.0;
-  for (int k = 0; k < kClasses; ++k) {
-    const double weight = weight_of(on, k), all = static_cast<double>(near.points[k]);
-    if (all > 0.0) s.score += weight / all * std::fmin(all, kMostPerClass);
-    full += std::fmin(all, kMostPerClass);
-    weights += weight;
-    squares += static_cast<double>(on.v[k][28]) / kFixed;
+  s.inliers = 0;
+  const auto count_class = [&](const ClassTally &t) {
+    const double all = static_cast<double>(t.near), most = std::fmin(all, kMostPerClass);
+    if (t.near > 0) s.score += t.weight / static_cast<double>(kWeightUnit) / all * most;
+    full += most;
+    weights += t.weight;
+    squares += t.squares;
+    s.inliers += t.on;
+  };
+  for (int w = 0; w < kWalls; ++w) {
+    const WallView view = view_wall(problem, move, w);
+    const auto gate = static_cast<float>(kGate * problem.bed.scale),
+               finest = static_cast<float>(kFinest * problem.bed.scale);
+    ClassTally face, top;
+    problem.kernels.tally_class(problem.candidates, w, view, gate, finest, face);
+    problem.kernels.tally_class(problem.candidates, kWalls + w, view, gate, finest, top);
+    count_class(face);
+    count_class(top);
+    for (std::uint32_t bits = face.stretches | top.stretches; bits != 0; bits &= bits - 1) ++found;
+    tops_near += top.near;
+    tops_on += top.on;
+    above += top.above;
+    if (!problem.bed.covered[w]) faces_on += face.on;
   }
   s.agreement = full > 0.0 ? s.score / full : 0.0;
   s.score *= kWorth;
   for (int i = 0; i < 6; ++i) s.score -= 0.5 * problem.information[i] * s.correction[i] * s.correction[i];
   s.residual = weights > 0.0 ? std::sqrt(squares / weights) : 0.0;
-  s.inliers = 0;
-  int found = 0;
-  for (int w = 0; w < kWalls; ++w) {
-    s.inliers += on.points[w] + on.points[kWalls + w];
-    for (std::uint32_t bins = on.bins[w] | on.bins[kWalls + w]; bins; bins &= bins - 1) ++found;
-  }
-  s.evidence = static_cast<double>(found) / (kWalls * kBins);
-  std::int64_t tops_near = 0, tops_on = 0, faces_on = 0;
-  for (int w = 0; w < kWalls; ++w) {
-    tops_near += near.points[kWalls + w];
-    tops_on += on.points[kWalls + w];
-    if (!problem.bed.covered[w]) faces_on += on.points[w];
-  }
+  s.evidence = static_cast<double>(found) / (kWalls * kStretches);
   // Where faces are seen tops must be, too: a bed that is too high or too low has faces all the same.
   const double due = std::fmax(static_cast<double>(tops_near), kTopsPerFace * static_cast<double>(faces_on));
   s.tops = due < kFewTops * static_cast<double>(s.inliers) + 1.0 ? 1.0 : static_cast<double>(tops_on) / due;
+  s.above = static_cast<double>(above) / static_cast<double>(tops_on > 0 ? tops_on : 1);
 }
 
 // From a start, anneals the kernel from `reach` down to the finest.
 Solution solve(const Problem &problem, const double start[6], double reach) {
   Solution s{};
   std::memcpy(s.correction, start, sizeof s.correction);
-  Sums sums;
   const double finest = kFinest * problem.bed.scale;
-  const double shrink = std::sqrt(std::sqrt(std::sqrt(finest / reach)));  // to the kAnneal-th: finest / reach
+  double shrink = std::sqrt(std::sqrt(finest / reach));
+  if (reach > 2.0 * finest) shrink = std::sqrt(shrink);  // eight steps down, else four
   double width = reach;
-  for (int step = 0; step <= kAnneal + kRefine; ++step) {
-    sum_up(problem, s.correction, std::fmax(width, finest), sums);
-    if (!improve(problem, sums, s)) break;
+  for (int step = 0; step < kMostSteps; ++step) {
+    const bool is_last = width <= finest * 1.0001;
+    const double moved = improve(problem, std::fmax(width, finest), s);
+    if (moved < 0.0 || (is_last && moved < kSettled)) break;
     width *= shrink;
   }
   rate(problem, s);
@@ -310,11 +344,17 @@ Solution solve(const Problem &problem, const double start[6], double reach) {
 
 }  // namespace
 
-Registration register_scan(const Bed &bed, const Cloud &cloud, const Pose &prior, const RegistrationPrior &std,
-                           bool rays, double reach_m, Vec3 *scratch) noexcept {
+Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &cloud, const Pose &prior,
+                           const RegistrationPrior &std, bool rays, double reach_m,
+                           Candidates &candidates) noexcept {
   const double cautious = kCautious * bed.scale, reach = std::fmax(reach_m, cautious);
-  Problem problem{bed,     scratch, gather(bed, cloud, prior, std::fmax(reach, kGate * bed.scale), scratch),
-                  prior.t, {},      {}};
+  const double about = std::fmax(reach, kGate * bed.scale);
+  const double half = 0.5 * bed.grid.cell * std::fmax(bed.grid.nx, bed.grid.ny);
+  candidates.unit = std::fmax(kUnit * bed.scale, 1.5 * std::fmax(half, bed.rim[0]) / kMostUnits);
+  const int count = kernels.gather_candidates(bed, cloud, prior, about, about + kRimWidth * bed.scale,
+                                              kCorner * bed.scale, candidates);
+  sort_by_class(count, kEdge * bed.scale, reach + 0.02 * bed.scale, candidates);
+  Problem problem{kernels, bed, candidates, prior.t, {}, {}};
   for (int w = 0; w < kWalls; ++w) problem.facing[w] = !rays || bed.walls[w].distance(prior.t) > 0.0;
   for (int i = 0; i < 3; ++i) {
     problem.information[i] = 1.0 / (std.std_translation[i] * std.std_translation[i]);
@@ -336,11 +376,11 @@ Registration register_scan(const Bed &bed, const Cloud &cloud, const Pose &prior
   result.score = best.score;
   result.evidence = best.evidence;
   result.tops = best.tops;
+  result.above = best.above;
   result.agreement = best.agreement;
   result.residual = best.residual;
   result.inliers = best.inliers;
-  result.candidates = problem.count;
-  result.plausibility = judge_pose(bed, cloud, result.pose, rays);
+  result.candidates = count;
   return result;
 }
 

@@ -1,7 +1,7 @@
 // Finding the bed in a scan: the most probable pose of a sensor given walls, wall tops and its prior.
 #pragma once
 
-#include "plausibility.hpp"
+#include "bed.hpp"
 
 namespace volest {
 
@@ -20,20 +20,57 @@ struct Registration {
   double residual;          // root mean square distance of the inliers from the bed, m
   double agreement;         // 0 to 1: part of the points about each wall that lie on it, on average
   double tops;              // 0 to 1: part of the points that should be on wall tops that are
+  double above;             // points on faces that go on above the wall tops, for each on the tops
   std::int64_t inliers;     // points on wall or wall top
   std::int64_t candidates;  // points near wall or wall top
-  Plausibility plausibility;
 };
 
 // Most candidates that registration looks at; more are thinned by a hash of their coordinates, so that the
 // choice does not depend on their order.
-constexpr std::int64_t kRegistrationCapacity = 1 << 15;
+constexpr std::int32_t kCandidateCapacity = 6144, kCandidatePad = 16;
+
+// Where a candidate may belong: to the face of wall w (class w), to its top (class kWalls + w), or to both.
+constexpr int kClasses = 2 * kWalls;
+
+// Points near walls and tops as the prior has them. Coordinates are whole numbers of `unit`, so that sums over
+// them in doubles are exact and the order of the points is of no account.
+struct Candidates {
+  double unit;       // m
+  float *x, *y, *z;  // [2 * kCandidateCapacity + kCandidatePad], bed frame; one class after the other
+  // As they were gathered [kCandidateCapacity + kBlock + kCandidatePad]: units, m over the tops, wall, hash.
+  float *loose[3], *over;
+  std::int32_t *wall;
+  std::uint32_t *hash;
+  std::int32_t from[kClasses + 1];  // where each class begins
+};
+constexpr std::int32_t kMostUnits = 32768;  // coordinates are no greater
+constexpr std::int32_t kLooseCapacity = kCandidateCapacity + 256 + kCandidatePad;
 
 // Maximum a posteriori pose by annealed, robust Gauss-Newton on point-to-plane distances. `reach_m` is the
-// farthest a wall may be from where the prior has it. Sums are integers: the order of the points is of no
-// account. With `rays` the points are seen from prior.t, and walls that it stands behind are left out.
-// `scratch` holds kRegistrationCapacity points.
-Registration register_scan(const Bed &bed, const Cloud &cloud, const Pose &prior, const RegistrationPrior &std,
-                           bool rays, double reach_m, Vec3 *scratch) noexcept;
+// farthest a wall may be from where the prior has it. With `rays` the points are seen from prior.t, and walls
+// that it stands behind are left out.
+struct Kernels;
+Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &cloud, const Pose &prior,
+                           const RegistrationPrior &std, bool rays, double reach_m,
+                           Candidates &candidates) noexcept;
+
+// Sums over the candidates of a class of weight times 1 x y z xx xy xz yy yz zz, in units.
+constexpr int kMoments = 10;
+
+// How many candidates of a class are near and on it.
+struct ClassTally {
+  std::int64_t near, on, above;
+  double weight, squares;   // of those on it, as sums of moments weigh; squares in m2
+  std::uint32_t stretches;  // bit b: stretch b of the wall's sixteen has points on it
+};
+
+// A wall in units of the candidates, as a correction has it: distances are a x + b y + c z + d, m.
+struct WallView {
+  float face[4], over[4], ends[2][4];
+  bool facing, covered;
+  float edge, rim_width, rim_least, rim_reach;  // m
+};
+
+constexpr float kWeightUnit = 256.0f;  // weights are whole numbers of 1 / 256
 
 }  // namespace volest

@@ -1,8 +1,9 @@
-// From voxel columns to the load's surface: what is a surface and what is dust, where it lies, what lies
-// hidden.
+// From columns to the load's surface: what the rays say of each cell, what is a surface and what is dust, what
+// lies hidden.
 #pragma once
 
 #include "raster.hpp"
+#include "table.hpp"
 
 namespace volest {
 
@@ -13,9 +14,26 @@ enum CellState : std::uint8_t {
   kSeen = 3,     // with returns of its own
 };
 
+// What the rays say of each cell [grid.size()]: the height above which it holds nothing, and of the ray that
+// told so how far beyond the cell it ended and how steeply it fell. The lowest ray decides; of equally low ones
+// the one that ends nearest.
+struct FreeAir {
+  float *bound;    // m
+  float *landing;  // m
+  float *fall;     // m per m
+};
+
+// The rays of one sensor by where they end: their way in so many directions, and in rings one cell wide.
+struct Fan {
+  static constexpr int kWays = 256;
+  std::uint32_t *key;  // [kWays * rings(grid)]
+  // The farthest two places of the grid are less than nx + ny cells apart; the last two stay empty.
+  static int rings(const Grid &g) { return g.nx + g.ny + 4; }
+};
+
 struct HeightMap {
   float *height;         // [grid.size()] m; surface of what lies in the bed
-  float *spread;         // standard deviation of the returns in the cell, m; 0 where none
+  float *variance;       // of the heights of the returns in the cell, m2; 0 where none
   std::uint32_t *count;  // returns that make the surface
   FreeAir air;           // what the rays say of the cell
   float *distance;       // to the nearest cell with returns, m
@@ -26,10 +44,8 @@ struct SurfaceCounts {
   std::int64_t used;      // points that make the surface
   std::int64_t rejected;  // points above or below it that no surface explains: dust, rain, hoops, mixed returns
   std::int64_t hanging;   // of the rejected, those in the air above it
+  std::int64_t unresolved;  // cells whose surface a second pass would tell better from what else returns there
 };
-
-// Picks in each column the run of voxels that is the surface: the highest that its neighbours support.
-SurfaceCounts select_surface(const Bed &bed, const Voxels &voxels, HeightMap &map) noexcept;
 
 // What is known of the surface where nothing was seen: it tends to `height` at `reach` from what was; reach 0:
 // nothing.
@@ -37,9 +53,18 @@ struct SurfacePrior {
   double height, reach;  // m
 };
 
-// Fills the cells without returns by a membrane hung between those with returns, held down by `bound` and up by
-// the empty bed; cells with returns keep their height. `sensors` are the origins of the rays, none if unknown.
-void complete_surface(const Bed &bed, const Vec3 *sensors, int sensor_count, double ceiling, SurfacePrior prior,
-                      HeightMap &map) noexcept;
+// Room for what is needed only while a surface is made.
+struct Scratch {
+  Fan fan;
+  std::int32_t *way;         // [grid.size()] direction of each cell as a sensor sees it
+  std::int32_t *ring;        // [grid.size()] and its distance
+  float *far;                // [grid.size()] the same, m
+  std::uint8_t *low, *high;  // [grid.size() + 4 * nx + 64] of the levels in each column
+  std::uint8_t *most, *least;
+  float *level, *thin, *known, *open;  // [2 * grid.size() + 8 * nx + 512]: the membrane, on ever coarser grids
+  std::int32_t *cells;                 // [grid.size()] a list of cells
+  Runs runs;                           // [grid.size()] the surface where it is not resolved
+  float *rows[10];                     // [grid.size()] and 32 more on either side: sums over windows
+};
 
 }  // namespace volest

@@ -30,11 +30,12 @@ struct Box {
   std::vector<std::uint64_t> fixtures;
   Bed bed;
 
-  explicit Box(BoxShape s = {}) : shape(s), spec(), bed() {
+  explicit Box(BoxShape s = {}, const std::vector<float> &heights = {}) : shape(s), spec(), bed() {
     const int nx = static_cast<int>(std::ceil((s.length + 0.6) / s.cell));
     const int ny = static_cast<int>(std::ceil((s.width + 0.6) / s.cell));
     spec = {{-0.5 * nx * s.cell, -0.5 * ny * s.cell, s.cell, nx, ny}, -0.25, (s.height + 1.5) / 64.0, 64};
-    floor.assign(static_cast<std::size_t>(spec.grid.size()), 0.0f);
+    floor = heights;
+    floor.resize(static_cast<std::size_t>(spec.grid.size()), 0.0f);
     fixtures.assign(static_cast<std::size_t>(spec.grid.size()), 0);
     bed.grid = spec.grid;
     bed.scale = 1.0;
@@ -75,8 +76,8 @@ class Guarded {
   }
 
  private:
-  struct alignas(16) Piece {
-    unsigned char bytes[16];
+  struct alignas(64) Piece {
+    unsigned char bytes[64];
   };
   static constexpr std::size_t kGuard = 4096;
   std::size_t bytes_;
@@ -87,8 +88,8 @@ struct Rig {
   Guarded memory;
   Engine engine;
 
-  explicit Rig(const Box &box)
-      : memory(Engine::required_bytes(box.spec)), engine(box.spec, box.bed, memory.get()) {}
+  explicit Rig(const Box &box, const Kernels &kernels = best_kernels())
+      : memory(Engine::required_bytes(box.spec)), engine(box.spec, box.bed, memory.get(), kernels) {}
 };
 
 // Points x y z, one after the other.
@@ -185,14 +186,24 @@ bool same_bits(const T *a, const T *b, std::size_t n) {
 // Whether two engines over the same bed hold the same, to the last bit.
 inline bool same_bits(const Engine &a, const Engine &b) {
   const auto n = static_cast<std::size_t>(a.bed().grid.size());
-  const auto levels = static_cast<std::size_t>(a.voxels().nz);
   const HeightMap &p = a.map(), &q = b.map();
   const Integral left = a.integral(), right = b.integral();
-  return same_bits(a.voxels().column, b.voxels().column, n * levels) &&
-         same_bits(a.voxels().mask, b.voxels().mask, n) && same_bits(p.height, q.height, n) &&
-         same_bits(p.spread, q.spread, n) && same_bits(p.count, q.count, n) &&
-         same_bits(p.air.bound, q.air.bound, n) && same_bits(p.distance, q.distance, n) &&
-         same_bits(p.state, q.state, n) && same_bits(&left, &right, 1);
+  for (std::size_t i = 0; i < n; ++i) {  // which sensor came first is of no account
+    const Cell &c = a.columns().cell[i], &d = b.columns().cell[i];
+    if (c.sum != d.sum || c.squares != d.squares || c.mask != d.mask || c.low != d.low) return false;
+  }
+  return same_bits(p.height, q.height, n) && same_bits(p.variance, q.variance, n) &&
+         same_bits(p.count, q.count, n) && same_bits(p.air.bound, q.air.bound, n) &&
+         same_bits(p.air.landing, q.air.landing, n) && same_bits(p.air.fall, q.air.fall, n) &&
+         same_bits(p.distance, q.distance, n) && same_bits(p.state, q.state, n) && same_bits(&left, &right, 1);
+}
+
+// The stages for every instruction set that this machine has.
+inline std::vector<const Kernels *> all_kernels() {
+  std::vector<const Kernels *> found;
+  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512})
+    if (const Kernels *kernels = kernels_for(isa)) found.push_back(kernels);
+  return found;
 }
 
 }  // namespace volest_test

@@ -57,6 +57,58 @@ void two_sensors_may_come_in_any_order() {
   CHECK(same_bits(ab.engine, ba.engine));
 }
 
+// All stages, down to what the network expects of the hidden part.
+void every_instruction_set_gives_the_same_bits() {
+  const Box box({4.01, 2.03, 0.97, 0.03, 0.05, 0.002});
+  const Points points = scan_of(box);
+  std::vector<float> weights(kHiddenWeights);
+  Random random(5);
+  for (float &w : weights) w = static_cast<float>(random.between(-0.3, 0.3));
+  Rig reference(box, *all_kernels().front());
+  const auto run = [&](Rig &rig) {
+    rig.engine.add(points.cloud(), kMast, true);
+    rig.engine.finish(kNoPrior);
+    rig.engine.lower(weights.data());
+    CHECK(rig.memory.intact());
+  };
+  run(reference);
+  CHECK(reference.engine.integral().area[kHidden] > 0.1);
+  for (const Kernels *kernels : all_kernels()) {
+    Rig rig(box, *kernels);
+    run(rig);
+    CHECK(same_bits(rig.engine, reference.engine));
+  }
+}
+
+void what_was_dropped_was_never_seen() {
+  const Box box;
+  Rig fresh(box), used(box);
+  const Points points = scan_of(box);
+  used.engine.pass(surface(box, [](double, double) { return 0.9; }).cloud(), identity(), false);
+  used.engine.drop();
+  for (Rig *rig : {&fresh, &used}) {
+    rig->engine.add(points.cloud(), kMast, true);
+    rig->engine.finish(kNoPrior);
+  }
+  CHECK(same_bits(fresh.engine, used.engine));
+}
+
+// Poses that were only tried once took the places of sensors.
+void what_was_dropped_leaves_room_for_all_sensors() {
+  const Box box;
+  Rig fresh(box), used(box);
+  const Points points = scan_of(box);
+  for (int i = 0; i < 2 * kMostSensors; ++i) {
+    used.engine.pass(points.cloud(), pose_at({2.3, 0.1, 2.8 + 0.01 * i}, 0.02, 0.4, 3.0), true);
+    used.engine.drop();
+  }
+  for (Rig *rig : {&fresh, &used}) {
+    rig->engine.add(points.cloud(), kMast, true);
+    rig->engine.finish(kNoPrior);
+  }
+  CHECK(same_bits(fresh.engine, used.engine));
+}
+
 void a_cleared_engine_is_as_new() {
   const Box box;
   const Points points = scan_of(box);
@@ -126,8 +178,7 @@ void no_scan_writes_outside_of_the_memory() {
       rig.engine.finish(kNoPrior);
       CHECK(rig.memory.intact());
       const Integral v = rig.engine.integral();
-      for (double value :
-           {v.volume, v.heaped, v.struck_capacity, v.roughness, v.hidden_depth, v.hidden_distance})
+      for (double value : {v.volume, v.heaped, v.struck_capacity, v.roughness, v.hidden_distance})
         CHECK(std::isfinite(value));
       for (int i = 0; i < box.spec.grid.size(); ++i)
         if (!std::isfinite(rig.engine.map().height[i])) CHECK(false);
@@ -137,9 +188,9 @@ void no_scan_writes_outside_of_the_memory() {
 
 void the_memory_asked_for_grows_with_the_grid() {
   const Box small({1, 1, 1, 0, 0.1, 0.002}), large({8, 2, 1, 0, 0.1, 0.002});
-  CHECK(Engine::required_bytes(small.spec) > kRegistrationCapacity * sizeof(Vec3));
+  CHECK(Engine::required_bytes(small.spec) > kCandidateCapacity * sizeof(Vec3));
   CHECK(Engine::required_bytes(large.spec) > Engine::required_bytes(small.spec));
-  CHECK(Engine::required_bytes(large.spec) % 16 == 0);
+  CHECK(Engine::required_bytes(large.spec) % 64 == 0);
 }
 
 }  // namespace
@@ -147,6 +198,9 @@ void the_memory_asked_for_grows_with_the_grid() {
 int main() {
   a_cloud_in_any_order_and_in_parts_gives_the_same_bits();
   two_sensors_may_come_in_any_order();
+  every_instruction_set_gives_the_same_bits();
+  what_was_dropped_was_never_seen();
+  what_was_dropped_leaves_room_for_all_sensors();
   a_cleared_engine_is_as_new();
   finishing_twice_changes_no_bit();
   what_was_never_finished_holds_nothing();

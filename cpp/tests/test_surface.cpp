@@ -19,6 +19,7 @@ struct Scene {
   SurfaceCounts counts;
 
   Scene() : rig(box), counts() {}
+  explicit Scene(const std::vector<float> &floor) : box({}, floor), rig(box), counts() {}
   void see(const Points &points) { rig.engine.add(points.cloud(), identity(), false); }
   // As a sensor at t sees the points, given in the bed frame.
   void see_from(Vec3 t, const Points &points) {
@@ -28,6 +29,11 @@ struct Scene {
   const HeightMap &finish() {
     counts = rig.engine.finish(kNoPrior);
     return rig.engine.map();
+  }
+  // With a second pass over all that was seen.
+  void resolve(const std::vector<Points> &all) {
+    for (const Points &points : all) rig.engine.resolve(points.cloud(), identity(), false);
+    counts = rig.engine.finish(kNoPrior);
   }
   std::uint8_t state(double x, double y) const { return rig.engine.map().state[cell_at(box, x, y)]; }
   double height(double x, double y) const { return rig.engine.map().height[cell_at(box, x, y)]; }
@@ -54,9 +60,17 @@ void dust_above_a_surface_is_rejected() {
   clean.finish();
   dusty.finish();
   const auto n = static_cast<std::size_t>(clean.box.spec.grid.size());
-  CHECK(same_bits(clean.rig.engine.map().height, dusty.rig.engine.map().height, n));
-  CHECK(dusty.counts.used == clean.counts.used);
-  CHECK(dusty.counts.rejected == clean.counts.rejected + 300);
+  // Where a grain lies in its level is not known: it may shift the mean of ten by a twentieth of a level.
+  double most = 0.0, mean = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double off = static_cast<double>(dusty.rig.engine.map().height[i] - clean.rig.engine.map().height[i]);
+    most = std::fmax(most, std::fabs(off));
+    mean += off / static_cast<double>(n);
+  }
+  CHECK(most < 0.005);
+  CHECK(std::fabs(mean) < 1e-4);
+  CHECK(std::abs(dusty.counts.used - clean.counts.used) < 10);
+  CHECK(std::abs(dusty.counts.rejected - clean.counts.rejected - 300) < 10);
 }
 
 void stray_points_below_a_surface_are_rejected() {
@@ -72,7 +86,8 @@ void stray_points_below_a_surface_are_rejected() {
 
 void a_hoop_over_the_bed_is_rejected() {
   Scene scene;
-  scene.see(surface(scene.box, level));
+  const Points load = surface(scene.box, level);
+  scene.see(load);
   Points hoop;
   for (double y = -0.99; y < 0.99; y += 0.01) {
     hoop.add(0.51, y, 1.6);
@@ -80,8 +95,15 @@ void a_hoop_over_the_bed_is_rejected() {
   }
   scene.see(hoop);
   scene.finish();
+  // More than a grain a level: only a second pass can tell what belongs to the load.
+  CHECK(scene.counts.unresolved > 30);
+  for (double y = -0.9; y < 0.9; y += 0.05)
+    CHECK(std::fabs(scene.height(0.51, y) - 0.4) < 0.5 * scene.box.spec.dz);
+  scene.resolve({load, hoop});
+  CHECK(scene.counts.unresolved == 0);
   for (double y = -0.9; y < 0.9; y += 0.05) CHECK(std::fabs(scene.height(0.51, y) - 0.4) < 1e-3);
   CHECK(scene.counts.rejected == hoop.count());
+  CHECK(scene.rig.memory.intact());
 }
 
 // Sheer corners have too few neighbours and are rounded off; they are 12 of the block's 100 cells.
@@ -117,16 +139,16 @@ void a_heap_that_rises_to_the_wall_tops_is_kept() {
   CHECK(std::fabs(scene.height(0.02, 0.93) - 1.165) < 0.02);
 }
 
-void spread_is_the_standard_deviation() {
+void variance_is_that_of_the_returns() {
   Scene scene;
   Points points = surface(scene.box, level);
   for (int i = 0; i < 1000; ++i) points.add(0.52, 0.52, i % 2 == 0 ? 0.35 : 0.45);
   scene.see(points);
   scene.finish();
   const int cell = cell_at(scene.box, 0.52, 0.52);
-  CHECK(std::fabs(scene.rig.engine.map().spread[cell] - 0.05) < 0.002);
+  CHECK(std::fabs(std::sqrt(scene.rig.engine.map().variance[cell]) - 0.05f) < 0.002f);
   CHECK(scene.rig.engine.map().count[cell] == 1009);
-  CHECK(scene.rig.engine.map().spread[cell_at(scene.box, -1.0, 0.02)] < 1e-4f);
+  CHECK(scene.rig.engine.map().variance[cell_at(scene.box, -1.0, 0.02)] < 1e-8f);
 }
 
 void a_hole_in_a_plane_is_filled_by_the_plane() {
@@ -146,9 +168,10 @@ void a_hole_in_a_plane_is_filled_by_the_plane() {
 
 void what_is_hidden_lies_between_the_bed_and_its_bound() {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    Scene scene;
     Random random(seed);
-    for (float &z : scene.box.floor) z = static_cast<float>(random.between(-0.1, 0.1));
+    Box rough;
+    for (float &z : rough.floor) z = static_cast<float>(random.between(-0.1, 0.1));
+    Scene scene(rough.floor);
     Points points;
     for (int blob = 0; blob < 12; ++blob) {
       const double x0 = random.between(-1.8, 1.8), y0 = random.between(-0.9, 0.9),
@@ -171,12 +194,12 @@ void what_is_hidden_lies_between_the_bed_and_its_bound() {
 
 // A hump of the floor, a wheel arch say, stands out of the load where nobody sees it.
 void what_is_hidden_is_not_below_a_hump_of_the_floor() {
-  Scene scene;
   const auto is_hump = [](double x, double y) { return std::hypot(x - 0.5, y) < 0.3; };
-  const Grid &g = scene.box.spec.grid;
+  Box flat;
+  const Grid &g = flat.spec.grid;
   for (int i = 0; i < g.size(); ++i)
-    if (is_hump(g.centre_x(i % g.nx), g.centre_y(i / g.nx)))
-      scene.box.floor[static_cast<std::size_t>(i)] = 0.7f;
+    if (is_hump(g.centre_x(i % g.nx), g.centre_y(i / g.nx))) flat.floor[static_cast<std::size_t>(i)] = 0.7f;
+  Scene scene(flat.floor);
   scene.see(where(surface(scene.box, level), [](double x, double y) { return std::hypot(x - 0.5, y) > 0.5; }));
   scene.finish();
   CHECK(scene.state(0.5, 0.0) != kSeen);
@@ -202,8 +225,8 @@ void a_shadow_is_hidden_and_bounded_by_the_rays_over_it() {
 void gaps_between_returns_are_in_sight() {
   Scene scene;
   Points sparse;
-  for (double x = -1.9; x < 1.9; x += 0.15)
-    for (double y = -0.9; y < 0.9; y += 0.15) sparse.add(x, y, 0.4);
+  for (double x = -1.93; x < 1.95; x += 0.1)
+    for (double y = -0.93; y < 0.95; y += 0.1) sparse.add(x, y, 0.4);
   scene.see_from({0.0, 0.0, 4.0}, sparse);
   const HeightMap &map = scene.finish();
   int hidden = 0, between = 0;
@@ -228,8 +251,9 @@ void distance_is_to_the_nearest_return() {
       if (map.state[j] == kSeen)
         nearest = std::fmin(nearest, std::hypot(i % g.nx - j % g.nx, i / g.nx - j / g.nx));
     // Steps to the eight neighbours are at most 8.3 % longer than the straight line.
-    wrong +=
-        !(map.distance[i] >= (nearest - 1e-3) * g.cell && map.distance[i] <= (1.083 * nearest + 1e-3) * g.cell);
+    if (map.state[i] != kOutside)
+      wrong += !(map.distance[i] >= (nearest - 1e-3) * g.cell &&
+                 map.distance[i] <= (1.083 * nearest + 1e-3) * g.cell);
   }
   CHECK(scene.state(0.02, 0.02) == kSeen);
   CHECK(wrong == 0);
@@ -275,7 +299,7 @@ int main() {
   a_heap_that_is_supported_is_kept();
   a_tarp_roll_on_the_edge_is_no_load();
   a_heap_that_rises_to_the_wall_tops_is_kept();
-  spread_is_the_standard_deviation();
+  variance_is_that_of_the_returns();
   a_hole_in_a_plane_is_filled_by_the_plane();
   what_is_hidden_lies_between_the_bed_and_its_bound();
   what_is_hidden_is_not_below_a_hump_of_the_floor();

@@ -1,0 +1,144 @@
+// The integrals over the surface. Each lane sums on its own, in floats for a few rows and in doubles for all.
+
+constexpr int kRows = 8;  // whose sums are kept as floats
+
+// What is summed up over cells; areas are by CellState.
+enum Sum {
+  kVolume, kMomentX, kMomentY, kMomentZ, kHeaped, kHiddenArea, kBetweenArea, kSeenArea,
+  kSlopeX, kSlopeY, kTurnX, kTurnY, kTurnZ, kHiddenDistance, kGap, kRough, kSeenCells, kVariance, kSums
+};
+
+struct RowSums {
+  Wide part[kSums];
+  double whole[kSums];
+
+  void flush() {
+    for (int s = 0; s < kSums; ++s) {
+      for (int k = 0; k < kWide; ++k) whole[s] += static_cast<double>(part[s][k]);
+      part[s] = Wide{};
+    }
+  }
+};
+
+struct Integrator {
+  const Bed &bed;
+  const CellTable &table;
+  const HeightMap &map;
+  RowSums sums{};
+
+  // Slopes of the surface in m per m; one-sided at the edge of what is known.
+  void slopes(int i, Wide h, Wide &gx, Wide &gy) const {
+    const int nx = bed.grid.nx;
+    const Wide half = wide(static_cast<float>(0.5 / bed.grid.cell)), nothing{};
+    const auto beside = [&](int j) { return wide_at(table.open + j) > nothing ? wide_at(map.height + j) : h; };
+    gx = (beside(i + 1) - beside(i - 1)) * half;
+    gy = (beside(i + nx) - beside(i - nx)) * half;
+  }
+
+  void add_cells(int ix, int iy) {
+    const Grid &g = bed.grid;
+    const int i = iy * g.nx + ix;
+    const auto cell = static_cast<float>(g.cell);
+    const Wide x = wide(static_cast<float>(g.centre_x(ix))) + __builtin_convertvector(kWideLanes, Wide) * wide(cell);
+    const Wide y = wide(static_cast<float>(g.centre_y(iy))), nothing{};
+    const WideInts in_row = kWideLanes < wide_ints(g.nx - ix), state = wide_bytes_at(map.state + i);
+    const Wide h = wide_at(map.height + i), floor = wide_at(table.floor + i);
+    const Wide area = in_row ? wide_at(table.area + i) : nothing, inner = in_row ? wide_at(table.inner + i) : nothing;
+    Wide gx, gy;
+    slopes(i, h, gx, gy);
+    const Wide dv = (h - floor) * inner, over = h - greatest_of(wide_at(table.top + i), floor);
+    sums.part[kVolume] += dv;
+    sums.part[kMomentX] += dv * x;
+    sums.part[kMomentY] += dv * y;
+    sums.part[kMomentZ] += dv * wide(0.5f) * (h + floor);
+    sums.part[kHeaped] += greatest_of(over, nothing) * inner;
+    const Wide hidden = state == wide_ints(kHidden) ? area : nothing;
+    const Wide between = state == wide_ints(kBetween) ? area : nothing;
+    const WideInts is_seen = (state == wide_ints(kSeen)) & in_row;
+    const Wide distance = wide_at(map.distance + i);
+    sums.part[kHiddenArea] += hidden;
+    sums.part[kBetweenArea] += between;
+    sums.part[kSeenArea] += is_seen ? area : nothing;
+    sums.part[kSlopeX] -= gx * area;
+    sums.part[kSlopeY] -= gy * area;
+    sums.part[kTurnX] += (y + gy * h) * area;
+    sums.part[kTurnY] -= (x + gx * h) * area;
+    sums.part[kTurnZ] += (gx * y - gy * x) * area;
+    sums.part[kHiddenDistance] += hidden * distance;
+    sums.part[kGap] += between * greatest_of(distance - wide(2.0f * cell), nothing);
+    const Wide scatter = wide_at(map.variance + i) + (gx * gx + gy * gy) * wide(cell * cell / 12.0f);
+    const Wide within = is_seen ? scatter : nothing;
+    sums.part[kRough] += within;
+    sums.part[kSeenCells] += is_seen ? wide(1.0f) : nothing;
+    sums.part[kVariance] += area * area * within / greatest_of(wide_count_at(map.count + i), wide(1.0f));
+  }
+
+  // The part of a border cell's volume, in places.
+  void add_border(int ix, int iy) {
+    const Grid &g = bed.grid;
+    const int i = iy * g.nx + ix, nx = g.nx;
+    const float h = map.height[i], half = static_cast<float>(0.5 / g.cell);
+    const auto beside = [&](int j) { return table.open[j] > 0.0f ? map.height[j] : h; };
+    const float gx = (beside(i + 1) - beside(i - 1)) * half, gy = (beside(i + nx) - beside(i - nx)) * half;
+    if (table.border[i] >= 0) {
+      add_places(table.places[table.border[i]], ix, iy, h, gx, gy);
+    } else {
+      Places places;
+      fill_places(bed, ix, iy, places);
+      add_places(places, ix, iy, h, gx, gy);
+    }
+  }
+
+  void add_places(const Places &p, int ix, int iy, float h, float gx, float gy) {
+    const Grid &g = bed.grid;
+    const Wide x = wide(static_cast<float>(g.centre_x(ix))), y = wide(static_cast<float>(g.centre_y(iy)));
+    const Wide top = wide(table.top[iy * g.nx + ix]), nothing{};
+    for (int k = 0; k < kPlaces; k += kWide) {
+      const Wide dx = wide_at(p.dx + k), dy = wide_at(p.dy + k), empty = wide_at(p.empty + k), area = wide_at(p.area + k);
+      const Wide load = wide(h) + wide(gx) * dx + wide(gy) * dy;
+      const Wide dv = greatest_of(load - empty, wide_at(p.least + k)) * area;
+      const Wide rim = top + wide(static_cast<float>(bed.rim[1])) * dx + wide(static_cast<float>(bed.rim[2])) * dy;
+      sums.part[kVolume] += dv;
+      sums.part[kMomentX] += dv * (x + dx);
+      sums.part[kMomentY] += dv * (y + dy);
+      sums.part[kMomentZ] += dv * wide(0.5f) * (load + empty);
+      sums.part[kHeaped] += greatest_of(load - greatest_of(rim, empty), nothing) * area;
+    }
+  }
+
+  void run() {
+    const Grid &g = bed.grid;
+    for (int iy = 0; iy < g.ny; ++iy) {
+      for (int ix = 0; ix < g.nx; ix += kWide) add_cells(ix, iy);
+      for (int ix = 0; ix < g.nx; ++ix)
+        if (table.kind[iy * g.nx + ix] == CellKind::kBorder) add_border(ix, iy);
+      if (iy % kRows == kRows - 1) sums.flush();
+    }
+    sums.flush();
+  }
+};
+
+Integral integrate(const Bed &bed, const CellTable &table, const HeightMap &map) noexcept {
+  Integrator it{bed, table, map};
+  it.run();
+  const RowSums &s = it.sums;
+  Integral out{};
+  out.volume = s.whole[kVolume];
+  out.heaped = s.whole[kHeaped];
+  for (int a = 0; a < 3; ++a) out.moment[a] = s.whole[kMomentX + a];
+  for (int state = kHidden; state <= kSeen; ++state) out.area[state] = s.whole[kHiddenArea + state - kHidden];
+  // Of a load that was never finished no cell is over the bed.
+  const double finished = out.area[kHidden] + out.area[kBetween] + out.area[kSeen];
+  if (!(finished > 0.0)) return Integral{};
+  out.struck_capacity = table.struck_capacity;
+  out.footprint = table.footprint;
+  const double lever[6] = {s.whole[kSlopeX], s.whole[kSlopeY], finished,
+                           s.whole[kTurnX], s.whole[kTurnY], s.whole[kTurnZ]};
+  for (int a = 0; a < 6; ++a) out.lever[a] = lever[a];
+  out.hidden_distance = s.whole[kHiddenDistance];
+  out.gap = s.whole[kGap];
+  const double seen = s.whole[kSeenCells];
+  out.roughness = seen > 0.0 ? std::sqrt(s.whole[kRough] / seen) : 0.0;
+  out.surface_variance = s.whole[kVariance];
+  return out;
+}

@@ -1,0 +1,56 @@
+// The stages that see points or cells, compiled for several instruction sets from one source: the same bits
+// from each. Which one runs is chosen when an engine is made.
+#pragma once
+
+#include "hidden.hpp"
+#include "integral.hpp"
+#include "registration.hpp"
+
+namespace volest {
+
+enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
+
+struct Kernels {
+  const char *name;
+  // Adds the points of one scan, seen from pose.t when `rays` is set, to the columns; only those of `runs`, if
+  // any.
+  PassCounts (*rasterise)(const Bed &bed, const Cloud &cloud, const Pose &pose, bool rays, bool has_fixtures,
+                          const Runs *runs, const Columns &columns) noexcept;
+  // Lowers the bounds of the cells by the rays of the sensor whose returns are marked with `bit`.
+  void (*sweep_rays)(const Bed &bed, const CellTable &table, const Columns &columns, Vec3 sensor,
+                     std::uint32_t bit, const Scratch &scratch, FreeAir &air) noexcept;
+  // Picks in each column the run of levels that is the surface: the highest that its neighbours support.
+  // `resolved` holds the returns of the runs alone, where a second pass has told them from others; nullptr:
+  // there was none.
+  SurfaceCounts (*select_surface)(const Bed &bed, const CellTable &table, const Columns &columns,
+                                  const Cell *resolved, const Scratch &scratch, HeightMap &map) noexcept;
+  // Fills the cells without returns by a membrane hung between those with returns, held down by the bound and
+  // up by the empty bed. `sensors` are the origins of the rays, none if unknown.
+  void (*complete_surface)(const Bed &bed, const CellTable &table, const Vec3 *sensors, int sensor_count,
+                           SurfacePrior prior, const Scratch &scratch, HeightMap &map) noexcept;
+  // The cells without returns, how many, and what each shows of itself (kHiddenFeatures numbers a cell; not
+  // asked for: nullptr).
+  int (*hidden_features)(const Bed &bed, const CellTable &table, double roughness, const HeightMap &map,
+                         const Scratch &scratch, std::int32_t *cells, float *features) noexcept;
+  // Lowers the cells without returns by what the network expects, not below the empty bed.
+  void (*lower_hidden)(const Bed &bed, const CellTable &table, const float *weights, double roughness,
+                       const Scratch &scratch, HeightMap &map) noexcept;
+  Integral (*integrate)(const Bed &bed, const CellTable &table, const HeightMap &map) noexcept;
+  // Gathers the points that lie near walls and tops as the prior has them, not near corners; how many.
+  int (*gather_candidates)(const Bed &bed, const Cloud &cloud, const Pose &prior, double reach_m,
+                           double behind_m, double corner_m, Candidates &out) noexcept;
+  void (*sum_class)(const Candidates &c, int kind, const WallView &view, float width,
+                    double out[kMoments]) noexcept;
+  void (*tally_class)(const Candidates &c, int kind, const WallView &view, float gate, float width,
+                      ClassTally &out) noexcept;
+};
+
+// Those of an instruction set, nullptr where the machine or the build lacks it.
+const Kernels *kernels_for(Isa isa) noexcept;
+// The fastest that this machine has.
+const Kernels &best_kernels() noexcept;
+
+// Each is defined in a file of its own, where the build's target has it.
+extern const Kernels kPortableKernels, kAvx2Kernels, kAvx512Kernels;
+
+}  // namespace volest

@@ -1,0 +1,17 @@
+// All stages, for the class of vectors V; to be included in an unnamed namespace of volest.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a border between files
+#endif
+#include "wide.inl"
+#include "pass.inl"
+#include "air.inl"
+#include "select.inl"
+#include "membrane.inl"
+#include "hidden.inl"
+#include "integral.inl"
+#include "align.inl"
+
+constexpr Kernels all_stages(const char *name) {
+  return {name,           rasterise, sweep_rays,        select_surface, complete_surface, hidden_features,
+          lower_hidden, integrate, gather_candidates, sum_class,      tally_class};
+}
