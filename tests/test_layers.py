@@ -30,7 +30,7 @@ LAYERS = [
     ["load"],
     ["estimator"],
     ["disturbance", "fusion", "weight", "wetdry"],
-    ["cover", "frames", "hidden", "uncertainty", "window"],
+    ["cover", "frames", "hidden", "result", "uncertainty", "window"],
     ["meshbed", "reference", "registration"],
     ["walls"],
     ["bed"],
@@ -38,7 +38,7 @@ LAYERS = [
     ["truckfile"],
     ["pose"],
     ["io"],
-    ["pointcloud", "result", "quantity"],
+    ["pointcloud", "quantity"],
     ["schema"],
     ["_core", "_version", "errors", "jit", "progress"],
 ]

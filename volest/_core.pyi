@@ -13,6 +13,7 @@ class Registration:
     tops: float
     residual: float
     above: float
+    walls_off: bool
     inliers: int
     candidates: int
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from volest.bed import BedModel
 
-__all__ = ["Cover", "cover_of"]
+__all__ = ["Cover", "Edge", "cover_of"]
 
 EDGE_M = 0.15  # from the walls: where a sheet is nearly as high as their tops
 INWARD_M = 0.25  # how much further in the slope from the wall is taken
@@ -26,47 +27,65 @@ Floats = NDArray[np.float64]
 Cover = Literal["none", "likely", "sure"]
 
 
-def cover_of(bed: BedModel, height: NDArray[np.floating], seen: NDArray[np.bool_]) -> Cover:
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge:
+    """What of a bed a sheet is told by, the same for every load: its edge cells, and the cells in its middle."""
+
+    cells: NDArray[np.intp]  # (E,) flat indices of cells near the walls
+    further: NDArray[np.intp]  # (E,) and of cells further in
+    inside: Floats  # (E,) from the wall, and how far in the other one is; both at the scale of a truck bed
+    run: Floats
+    middle: NDArray[np.intp]  # (M,) cells far from all walls
+    top: Floats  # (ny, nx) m, the plane of the wall tops
+
+    @classmethod
+    def of(cls, bed: BedModel) -> Edge:
+        """The edge of a bed."""
+        layout = bed.layout
+        x, y = np.meshgrid(*(layout.centres_m(cells) for cells in layout.shape))
+        top = bed.rim[0] + bed.rim[1] * x + bed.rim[2] * y
+        inside = (np.stack([x, y, top], axis=-1) @ bed.walls[:, :3].T - bed.walls[:, 3]) / layout.scale
+        nearest = inside.min(axis=-1)
+        iy, ix = np.nonzero((nearest > 0.0) & (nearest < EDGE_M))
+        wall = inside[iy, ix].argmin(axis=-1)
+        cell = layout.cell_m / layout.scale
+        step = np.rint(INWARD_M * bed.walls[wall, :2] / cell).astype(int)
+        ny, nx = top.shape
+        further = np.clip(iy + step[:, 1], 0, ny - 1) * nx + np.clip(ix + step[:, 0], 0, nx - 1)
+        middle = np.flatnonzero(nearest > 0.5 * nearest.max())
+        return cls(iy * nx + ix, further, nearest[iy, ix], np.abs(step).max(axis=-1) * cell, middle, top)
+
+
+def cover_of(edge: Edge, scale: float, height: NDArray[np.floating], seen: NDArray[np.bool_]) -> Cover:
     """Whether a height map (ny, nx) [m] of which these cells have returns is a sheet from wall to wall.
 
     A sheet is smooth, meets the wall tops all around, and sags or rises gently between them. Heaps that reach the wall
     tops all around rise from them as steeply as they can stand; those that do not, meet walls at many heights.
     """
-    layout = bed.layout
-    x, y = np.meshgrid(*(layout.centres_m(cells) for cells in layout.shape))
-    top = bed.rim[0] + bed.rim[1] * x + bed.rim[2] * y
-    inside = (np.stack([x, y, top], axis=-1) @ bed.walls[:, :3].T - bed.walls[:, 3]) / layout.scale
-    over = np.where(seen, (height - top) / layout.scale, np.nan)
-    nearest = inside.min(axis=-1)
-    edge = (nearest > 0.0) & (nearest < EDGE_M)
-    met, slope = _met(bed, over, inside, edge)
-    middle = over[(nearest > 0.5 * nearest.max()) & seen]
-    if len(met) < max(FEWEST, LEAST_EDGE * edge.sum()) or len(middle) == 0 or _bend(over) > COARSEST_M:
+    over = np.where(seen, (height - edge.top) / scale, np.nan)
+    flat = over.ravel()
+    at, further = flat[edge.cells], flat[edge.further]
+    known = ~np.isnan(at + further)
+    slope = (further[known] - at[known]) / edge.run[known]
+    met = at[known] - slope * edge.inside[known]
+    middle = flat[edge.middle]
+    middle = middle[~np.isnan(middle)]
+    if len(met) < max(FEWEST, LEAST_EDGE * len(at)) or len(middle) == 0:
+        return "none"
+    fastened = float(np.mean(np.abs(met) < FASTENED_M + FASTENED_PER_FALL * np.maximum(0.0, -slope)))
+    if fastened <= min(SAGGING, RAISED, LIKELY):
         return "none"
     bow = float(np.median(middle) - np.median(met))
-    fastened = float(np.mean(np.abs(met) < FASTENED_M + FASTENED_PER_FALL * np.maximum(0.0, -slope)))
-    steepness = float(np.median(slope))
-    if bow < -LEAST_BOW_M:
-        return "sure" if fastened > SAGGING else "none"
-    if bow < LEAST_BOW_M:
+    if abs(bow) < LEAST_BOW_M or _bend(over) > COARSEST_M:
         return "none"
+    steepness = float(np.median(slope))
+    if bow < 0.0:
+        return "sure"
     if fastened > RAISED and steepness < STEEPEST:
         return "sure"
     spread = float(np.subtract(*np.quantile(met, (0.9, 0.1))))
     is_likely = fastened > LIKELY and spread < LIKELY_SPREAD_M and steepness < LIKELY_STEEPEST
     return "likely" if is_likely else "none"
-
-
-def _met(bed: BedModel, over: Floats, inside: Floats, edge: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """How far over the wall tops the surface meets the walls, and how it rises from there, at each seen edge cell."""
-    iy, ix = np.nonzero(edge & ~np.isnan(over))
-    wall = inside[iy, ix].argmin(axis=-1)
-    cell = bed.layout.cell_m / bed.layout.scale
-    step = np.rint(INWARD_M * bed.walls[wall, :2] / cell).astype(int)
-    further = over[np.clip(iy + step[:, 1], 0, over.shape[0] - 1), np.clip(ix + step[:, 0], 0, over.shape[1] - 1)]
-    slope = (further - over[iy, ix]) / (np.abs(step).max(axis=-1) * cell)
-    met = over[iy, ix] - slope * inside[iy, ix].min(axis=-1)
-    return met[~np.isnan(met)], slope[~np.isnan(met)]
 
 
 def _bend(over: Floats) -> float:

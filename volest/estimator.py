@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volest._core import Integral
 from volest.bed import BedModel, Layout, PlacedScan
-from volest.cover import Cover, cover_of
+from volest.cover import Cover, Edge, cover_of
 from volest.disturbance import Disturbance, Sight
 from volest.errors import InputError, ScanError
 from volest.frames import Change, change_between
@@ -22,7 +28,7 @@ from volest.hidden import generic_weights
 from volest.io import read_points
 from volest.io.mesh import is_mesh
 from volest.meshbed import points_of_mesh
-from volest.pointcloud import RangeImage, is_return
+from volest.pointcloud import RangeImage, has_return, is_return
 from volest.quantity import Quantity
 from volest.reference import bed_from_scans, refined_bed
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
@@ -30,7 +36,7 @@ from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
 from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
 from volest.weight import GrossMass, gross_mass, net_mass
-from volest.window import blind_cells
+from volest.window import blind_cells, may_be_blind
 
 __all__ = ["Estimator", "Scan"]
 
@@ -52,12 +58,15 @@ class Estimator:
     """Estimates loads of one truck; what does not change from load to load is done once, here.
 
     Raises InputError when the truck's reference scans cannot be used. Safe to share between threads, which then take
-    turns. `lower_hidden=False` leaves what is hidden on the membrane, as the network that lowers it was taught.
+    turns; `estimate_many` uses all cores. `find_bed=False` believes the poses as the truck file tells them, and does
+    not look for the bed in the scans. `lower_hidden=False` leaves what is hidden on the membrane, as the network that
+    lowers it was taught.
     """
 
-    def __init__(self, truck: Truck, *, lower_hidden: bool = True) -> None:
+    def __init__(self, truck: Truck, *, find_bed: bool = True, lower_hidden: bool = True) -> None:
         self.truck = truck
-        self._lowers_hidden = lower_hidden
+        self._finds_bed, self._lowers_hidden = find_bed, lower_hidden
+        self._priors: dict[str | None, Prior] = {}
         self._sensors: dict[str | None, Sensor | None] = {sensor.id: sensor for sensor in truck.sensors} or {None: None}
         learned = truck.commissioned
         self.reference: Sequence[
@@ -70,9 +79,57 @@ class Estimator:
         self._is_nominal = learned is None and not truck.bed.reference
         self._hidden_weights = generic_weights() if learned is None else learned.hidden_weights
         self._calibration = GENERIC if learned is None else Calibration.stored(learned.calibration)
-        self.bed, self._engine = self._empty, self._empty.engine()  # of the load that was measured last
+        self._set_bed(self._empty)
         self.terms: Terms | None = None  # and what its error grows with
         self._lock = threading.Lock()
+
+    def _set_bed(self, bed: BedModel) -> None:
+        """The bed, its engine and its edge, of the load that was measured last."""
+        self.bed, self._engine, self._edge = bed, bed.engine(), Edge.of(bed)
+
+    def estimate_many(
+        self,
+        loads: Iterable[Mapping[str, Any]],
+        *,
+        workers: int | None = None,
+    ) -> Iterator[Result]:
+        """The results of many loads in their order, several at once; a load is what `estimate` takes, by name.
+
+        `workers` threads (None: one a core), each with an engine of its own, share the truck; no more than twice as
+        many loads as there are workers are asked for ahead.
+        """
+        count = workers or len(os.sched_getaffinity(0))
+        idle: SimpleQueue[Estimator] = SimpleQueue()
+        for _ in range(count):
+            idle.put(self._twin())
+
+        def work(load: Mapping[str, Any]) -> Result:
+            estimator = idle.get()
+            try:
+                return estimator.estimate(**load)
+            finally:
+                idle.put(estimator)
+
+        pending: deque[Future[Result]] = deque()
+        with ThreadPoolExecutor(count) as pool:
+            try:
+                for load in loads:
+                    pending.append(pool.submit(work, load))
+                    if len(pending) >= 2 * count:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def _twin(self) -> Estimator:
+        """An estimator of the same truck with an engine of its own."""
+        twin = copy(self)
+        twin._lock = threading.Lock()
+        twin._priors = {}
+        twin._set_bed(self._empty)
+        return twin
 
     def estimate(
         self,
@@ -109,14 +166,14 @@ class Estimator:
         `frames` are points (N, 3) [m] with their sensors, whose poses may be told otherwise than the truck's.
         """
         if self._is_nominal and self.bed is not self._empty:
-            self.bed, self._engine = self._empty, self._empty.engine()
+            self._set_bed(self._empty)
         self._engine.clear()
         placed: dict[str | None, list[Placement]] = {}
         for sensor, xyz in frames:
-            if not is_return(xyz).any():
+            if not has_return(xyz):
                 continue
-            prior = prior_of(sensor)
-            found = place(self._engine, self.bed, prior, xyz)
+            prior = self._prior(sensor)
+            found = place(self._engine, self.bed, prior, xyz, find_bed=self._finds_bed)
             if isinstance(found, Misfit):
                 return self._misfit(found, prior, xyz)
             placed.setdefault(sensor.id if sensor else None, []).append(found)
@@ -142,12 +199,14 @@ class Estimator:
         )
 
     def _refine(self, placements: Sequence[Placement]) -> None:
-        """Puts the walls of a nominal bed where these scans show them."""
+        """Puts the walls of a nominal bed where these scans show them, if it seems to be elsewhere."""
+        if not any(p.found.walls_off for p in placements):
+            return
         self._surface_of(placements)
         scans = [PlacedScan(p.xyz, p.pose, p.rays, 0.0) for p in placements]
         refined = refined_bed(self.bed, scans, self.height_m())
         if refined is not self.bed:
-            self.bed, self._engine = refined, refined.engine()
+            self._set_bed(refined)
 
     def _look(self, placements: Sequence[Placement]) -> Sight:
         """Gives the engine these scans instead of what it holds."""
@@ -182,7 +241,7 @@ class Estimator:
 
     def _cover(self) -> Cover:
         """Whether what the engine holds is a sheet over the bed."""
-        return cover_of(self.bed, self.height_m(), self.seen())
+        return cover_of(self._edge, self.bed.layout.scale, self.height_m(), self.seen())
 
     def _misfit(self, misfit: Misfit, prior: Prior, xyz: NDArray[np.float32]) -> Result:
         """Why there is no estimate; a sheet hides the walls that the bed is found by."""
@@ -194,11 +253,15 @@ class Estimator:
                 return self._rejected("tarp", COVERED)
         return self._rejected(misfit.flag, misfit.reason)
 
-    def _blind_m2(self, placed: Iterable[Sequence[Placement]]) -> float:
+    def _blind_m2(self, placed: Collection[Sequence[Placement]]) -> float:
         """The part of the load's surface that lies in a blind part of a sensor's view."""
-        layout = self.bed.layout
+        layout, state = self.bed.layout, self._engine.state
+        unseen = (state != 0) & (state != SEEN)
+        nearest = min((_height_over(series[0], layout) for series in placed if series[0].rays), default=None)
+        if nearest is None or not may_be_blind(unseen, layout.cell_m, nearest):
+            return 0.0
         x, y = np.meshgrid(*(layout.centres_m(cells) for cells in layout.shape))
-        cells = np.stack([x, y, self.height_m()], axis=-1)[self._engine.state != 0]
+        cells = np.stack([x, y, self.height_m()], axis=-1)[state != 0]
         blind = np.zeros(len(cells), dtype=bool)
         for series in placed:
             if series[0].rays:
@@ -296,18 +359,16 @@ class Estimator:
 
     def _surface(self) -> Surface:
         """Copies of the height maps, for pictures."""
-        engine, layout = self._engine, self.bed.layout
-        nx, ny = layout.shape
-        outside = engine.state == 0
-        return Surface(
-            x_m=layout.centres_m(nx),
-            y_m=layout.centres_m(ny),
-            load_m=np.where(outside, np.nan, engine.height),
-            empty_m=np.where(outside, np.nan, self.bed.floor),
-            bound_m=np.where(outside, np.nan, engine.bound),
-            seen=engine.state >= 2,
-            wall_top_m=float(self.bed.rim[0]),
-        )
+        engine = self._engine
+        return Surface(self.bed, engine.height, engine.bound, engine.state)
+
+    def _prior(self, sensor: Sensor | None) -> Prior:
+        """What is told of a sensor's pose."""
+        name = None if sensor is None else sensor.id
+        known = self._priors.get(name)
+        if known is None or sensor is not self._sensors.get(name):
+            known = self._priors[name] = prior_of(sensor)
+        return known
 
     def _frames(
         self, scans: Scan | Mapping[str, Scan | Sequence[Scan]]
@@ -378,6 +439,13 @@ def _reference_cloud(
     if not is_return(xyz).any():
         raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
     return path, sensor.id if sensor is not None else "", prior_of(sensor), xyz
+
+
+def _height_over(placement: Placement, layout: Layout) -> float:
+    """About how far from a sensor the nearest of the load can be [m]: over the wall tops, or aside of them."""
+    x, y, z = np.abs(placement.pose[:3, 3])
+    aside = max(x - layout.length_m / 2, y - layout.width_m / 2, 0.0)
+    return max(float(np.hypot(aside, max(z - layout.height_m, 0.0))), 0.1)
 
 
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:

@@ -51,8 +51,10 @@ def refined_bed(bed: BedModel, scans: Sequence[PlacedScan], height: NDArray[np.f
     """
     layout = bed.layout
     walls, stds, moved = bed.walls.copy(), bed.wall_std_m.copy(), False
+    placed = [(scan, _near_walls(layout, _in_bed(scan))) for scan in scans]
     for wall in range(4):
-        points = _facing(scans, bed.walls[wall])
+        facing = [points for scan, points in placed if _faces(scan, bed.walls[wall])]
+        points = np.concatenate(facing) if facing else np.zeros((0, 3))
         before = points[:, :2] + INWARD_M * layout.scale * bed.walls[wall, :2]
         ix, iy = (np.floor(before / layout.cell_m + np.array(layout.shape) / 2.0)).astype(int).T
         inside = (ix >= 0) & (iy >= 0) & (ix < layout.shape[0]) & (iy < layout.shape[1])
@@ -203,7 +205,19 @@ def _in_bed(scan: PlacedScan) -> NDArray[np.float64]:
     return returns
 
 
+def _near_walls(layout: Layout, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Those of the points (N, 3) that lie near the nominal walls."""
+    size = np.abs(points[:, :2]) - np.array([layout.length_m, layout.width_m]) / 2.0
+    near: NDArray[np.float64] = points[np.abs(size.max(axis=1)) < layout.margin_m]
+    return near
+
+
 def _facing(scans: Sequence[PlacedScan], wall: NDArray[np.float64]) -> NDArray[np.float64]:
     """The points (N, 3) of the scans that look at the wall's inner face; from behind a sensor sees the outer one."""
-    facing = [_in_bed(s) for s in scans if not s.rays or wall[:3] @ s.pose[:3, 3] > wall[3]]
+    facing = [_in_bed(s) for s in scans if _faces(s, wall)]
     return np.concatenate(facing) if facing else np.zeros((0, 3))
+
+
+def _faces(scan: PlacedScan, wall: NDArray[np.float64]) -> bool:
+    """Whether a scan may show the inner face of a wall."""
+    return not scan.rays or bool(wall[:3] @ scan.pose[:3, 3] > wall[3])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest._version import __version__
+from volest.bed import BedModel
 from volest.quantity import Quantity
 
 __all__ = ["FLAGS", "SCHEMA", "Result", "Status", "Surface"]
@@ -44,15 +45,54 @@ FLAGS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surface:
-    """Height maps over the bed, for pictures and exports; (ny, nx) arrays in the bed frame, row 0 at the least y."""
+    """Height maps over the bed, for pictures and exports; (ny, nx) arrays in the bed frame, row 0 at the least y.
 
-    x_m: NDArray[np.float64]  # (nx,) cell centres
-    y_m: NDArray[np.float64]  # (ny,) cell centres
-    load_m: NDArray[np.float64]  # height of the load's surface; NaN outside the footprint
-    empty_m: NDArray[np.float64]  # height of the empty bed; NaN outside the footprint
-    bound_m: NDArray[np.float64]  # height above which the rays saw free air
-    seen: NDArray[np.bool_]  # cells that a sensor saw directly
-    wall_top_m: float
+    What is asked for is made when it is asked for: most results are never drawn.
+    """
+
+    bed: BedModel
+    height: NDArray[np.float32]  # (ny, nx) m, also outside of the footprint
+    bound: NDArray[np.float32]
+    state: NDArray[np.uint8]  # of the core: 0 outside, 1 hidden, 2 between returns, 3 with returns
+
+    @property
+    def x_m(self) -> NDArray[np.float64]:
+        """(nx,) cell centres."""
+        return self.bed.layout.centres_m(self.height.shape[1])
+
+    @property
+    def y_m(self) -> NDArray[np.float64]:
+        """(ny,) cell centres."""
+        return self.bed.layout.centres_m(self.height.shape[0])
+
+    @property
+    def load_m(self) -> NDArray[np.float32]:
+        """Height of the load's surface; NaN outside the footprint."""
+        return self._over_bed(self.height)
+
+    @property
+    def empty_m(self) -> NDArray[np.float32]:
+        """Height of the empty bed; NaN outside the footprint."""
+        return self._over_bed(self.bed.floor)
+
+    @property
+    def bound_m(self) -> NDArray[np.float32]:
+        """Height above which the rays saw free air; NaN outside the footprint."""
+        return self._over_bed(self.bound)
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Cells that a sensor saw directly."""
+        seen: NDArray[np.bool_] = self.state >= 2
+        return seen
+
+    @property
+    def wall_top_m(self) -> float:
+        """Height of the wall tops over the middle."""
+        return float(self.bed.rim[0])
+
+    def _over_bed(self, heights: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.where(self.state == 0, np.float32(np.nan), heights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,29 @@ from numpy.typing import NDArray
 
 from volest.pointcloud import is_return
 
-__all__ = ["blind_cells"]
+__all__ = ["blind_cells", "may_be_blind"]
 
 BIN = np.tan(np.radians(3.0) / 2.0)  # edge of a bin of the view; 3 degrees in its middle
 SHORT = 0.4  # of the way to the nearest cell: what returns from nearer lies on the window
 BLIND, LIVE = 0.05, 0.25  # of the usual returns in a bin
 LEAST_USUAL = 6.0  # returns in a bin, to tell a blind one by
 LEAST_BINS = 4  # in blocks of two by two; what is smaller may be a dark spot of the load
+SLACK = 0.7  # of a block's side: cells at its border may have returns from next to it
 REACH = 6  # bins; between live ones no further away a blind bin is one of the window, not of the edge of the view
 
 Floats = NDArray[np.floating]
 Bits = NDArray[np.bool_]
+
+
+def may_be_blind(unseen: Bits, cell_m: float, distance_m: float) -> bool:
+    """Whether two by two bins, seen from a distance, fit into the cells (ny, nx) without returns."""
+    side = max(1, int(2.0 * SLACK * np.radians(3.0) * distance_m / cell_m))
+    if side > min(unseen.shape):
+        return False
+    sums = np.zeros((unseen.shape[0] + 1, unseen.shape[1] + 1), dtype=np.int32)
+    np.cumsum(np.cumsum(unseen, axis=0, dtype=np.int32), axis=1, out=sums[1:, 1:])
+    blocks = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return bool(blocks.max() == side * side)
 
 
 def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64], cells: NDArray[np.float64]) -> Bits:

@@ -224,6 +224,7 @@ void bind_engine(py::module_ &m) {
       .def_readonly("residual", &Registration::residual)
       .def_readonly("inliers", &Registration::inliers)
       .def_readonly("above", &Registration::above)
+      .def_readonly("walls_off", &Registration::walls_off)
       .def_readonly("candidates", &Registration::candidates);
   py::class_<PassCounts>(m, "PassCounts")
       .def_readonly("load", &PassCounts::load)

@@ -209,7 +209,7 @@ void sum_class(const Candidates &c, int kind, const WallView &view, float width,
 void tally_class(const Candidates &c, int kind, const WallView &view, float gate, float width,
                  ClassTally &out) noexcept {
   constexpr int kStretches = 16;
-  Ints8 near{}, on{}, above{}, weights{}, squares{}, stretches{};
+  Ints8 near{}, on{}, above{}, weights{}, sums{}, squares{}, stretches{};
   const bool is_face = kind < kWalls;
   const float per_width = 1.0f / width, reach = gate < view.rim_reach ? gate : view.rim_reach;
   const Ints8 faces = view.facing ? ~Ints8{} : Ints8{}, tops = view.covered ? Ints8{} : ~Ints8{};
@@ -230,6 +230,7 @@ void tally_class(const Candidates &c, int kind, const WallView &view, float gate
     if (!is_face) above -= real & faces & (over > eight(view.edge + width)) & (aside < eight(width));
     const Floats8 weight = weights8(r, per_width, is_on), u = r * eight(per_width);
     weights += __builtin_convertvector(weight, Ints8);
+    sums += __builtin_convertvector(is_on ? u * weight * eight(16.0f) : eight(0.0f), Ints8);
     squares += __builtin_convertvector(is_on ? u * u * weight * eight(16.0f) : eight(0.0f), Ints8);
     const Floats8 d0 = affine8(view.ends[0], x, y, z), all = d0 + affine8(view.ends[1], x, y, z);
     Floats8 along = all > eight(1e-6f) ? d0 / all : eight(0.0f);
@@ -238,14 +239,16 @@ void tally_class(const Candidates &c, int kind, const WallView &view, float gate
     stretches |= is_on & bit;
   }
   out = {};
-  double sum = 0.0;
+  double sum = 0.0, first = 0.0;
   for (int k = 0; k < kSumLanes; ++k) {
     out.near += near[k];
     out.on += on[k];
     out.above += above[k];
     out.weight += static_cast<double>(weights[k]);
     sum += static_cast<double>(squares[k]);
+    first += static_cast<double>(sums[k]);
     out.stretches |= static_cast<std::uint32_t>(stretches[k]);
   }
+  out.sum = first / 16.0 * static_cast<double>(width);
   out.squares = sum / 16.0 * static_cast<double>(width) * static_cast<double>(width);
 }

@@ -19,10 +19,12 @@ constexpr double kMostAveraged = 240.0;  // and no more average out
 constexpr double kWorth = 0.2;         // of one of those in the score: a tarp roll deceives all of them at once
 constexpr double kTopsPerFace = 0.05;  // points on tops that are due for each on a face
 constexpr double kFewTops = 0.02;      // fewer for each inlier say nothing: all tops in view are covered
-constexpr int kMostSteps = 15;         // of the search
-constexpr double kSettled = 2e-6;      // m, rad; a step so small ends it
-constexpr int kStretches = 16;         // of a wall that are asked for evidence
-constexpr double kUnit = 1.0 / 4096;   // m; candidates' coordinates are whole numbers of it
+constexpr std::int64_t kFewOnWall = 60;  // points on a wall, to say where it stands
+constexpr double kOffWall = 0.006;       // m off a wall on average: it may stand elsewhere
+constexpr int kMostSteps = 15;           // of the search
+constexpr double kSettled = 2e-6;        // m, rad; a step so small ends it
+constexpr int kStretches = 16;           // of a wall that are asked for evidence
+constexpr double kUnit = 1.0 / 4096;     // m; candidates' coordinates are whole numbers of it
 
 // Solves A x = b for a symmetric positive definite A (destroyed); also gives the inverse.
 bool solve6(double A[6][6], const double b[6], double x[6], double inverse[36]) {
@@ -111,6 +113,7 @@ struct Solution {
   double agreement;
   double tops;
   double above;
+  bool walls_off;
 };
 
 // Sorts what was gathered by class. What may be of face or top, with `reach` to go, is of both.
@@ -282,6 +285,12 @@ double improve(const Problem &problem, double width, Solution &s) {
   return size;
 }
 
+// Whether a wall's points lie off it on average, or next to it.
+bool stands_elsewhere(const ClassTally &face, double scale) {
+  if (face.on >= kFewOnWall) return std::fabs(face.sum) > kOffWall * scale * face.weight;
+  return face.near > 4 * kFewOnWall;
+}
+
 // How well the solution explains the points near each wall, and how far it strays from the prior.
 void rate(const Problem &problem, Solution &s) {
   const Pose move = motion_of(problem, s.correction);
@@ -290,6 +299,7 @@ void rate(const Problem &problem, Solution &s) {
   int found = 0;
   s.score = 0.0;
   s.inliers = 0;
+  s.walls_off = false;
   const auto count_class = [&](const ClassTally &t) {
     const double all = static_cast<double>(t.near), most = std::fmin(all, kMostPerClass);
     if (t.near > 0) s.score += t.weight / static_cast<double>(kWeightUnit) / all * most;
@@ -312,6 +322,7 @@ void rate(const Problem &problem, Solution &s) {
     tops_on += top.on;
     above += top.above;
     if (!problem.bed.covered[w]) faces_on += face.on;
+    s.walls_off = s.walls_off || stands_elsewhere(face, problem.bed.scale);
   }
   s.agreement = full > 0.0 ? s.score / full : 0.0;
   s.score *= kWorth;
@@ -377,6 +388,7 @@ Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &
   result.evidence = best.evidence;
   result.tops = best.tops;
   result.above = best.above;
+  result.walls_off = best.walls_off;
   result.agreement = best.agreement;
   result.residual = best.residual;
   result.inliers = best.inliers;

@@ -21,6 +21,7 @@ struct Registration {
   double agreement;         // 0 to 1: part of the points about each wall that lie on it, on average
   double tops;              // 0 to 1: part of the points that should be on wall tops that are
   double above;             // points on faces that go on above the wall tops, for each on the tops
+  bool walls_off;           // a wall seems to stand elsewhere than the bed has it
   std::int64_t inliers;     // points on wall or wall top
   std::int64_t candidates;  // points near wall or wall top
 };
@@ -60,8 +61,8 @@ constexpr int kMoments = 10;
 // How many candidates of a class are near and on it.
 struct ClassTally {
   std::int64_t near, on, above;
-  double weight, squares;   // of those on it, as sums of moments weigh; squares in m2
-  std::uint32_t stretches;  // bit b: stretch b of the wall's sixteen has points on it
+  double weight, sum, squares;  // of those on it, as sums of moments weigh; of distances in m and m2
+  std::uint32_t stretches;      // bit b: stretch b of the wall's sixteen has points on it
 };
 
 // A wall in units of the candidates, as a correction has it: distances are a x + b y + c z + d, m.
