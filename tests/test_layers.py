@@ -38,7 +38,7 @@ LAYERS = [
     ["truckfile"],
     ["pose"],
     ["io"],
-    ["pointcloud", "quantity"],
+    ["pointcloud", "quantity", "voxels"],
     ["schema"],
     ["_core", "_version", "errors", "jit", "progress"],
 ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from volest.quantity import Quantity
     from volest.result import Result
     from volest.truck import Truck
+    from volest.voxels import voxel_centroids
 
 __all__ = [
     "Estimator",
@@ -31,6 +32,7 @@ __all__ = [
     "WeightError",
     "__version__",
     "read_points",
+    "voxel_centroids",
 ]
 
 # Loaded when first asked for: `import volest` costs next to nothing.
@@ -48,6 +50,7 @@ _HOMES = {
     "TruckError": "errors",
     "WeightError": "errors",
     "read_points": "io",
+    "voxel_centroids": "voxels",
 }
 
 

@@ -1,11 +1,13 @@
 #include <pybind11/pybind11.h>
 
+void bind_centroids(pybind11::module_ &m);
 void bind_engine(pybind11::module_ &m);
 void bind_lzf(pybind11::module_ &m);
 void bind_truckfile(pybind11::module_ &m);
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of volest: what sees points.";
+  bind_centroids(m);
   bind_engine(m);
   bind_lzf(m);
   bind_truckfile(m);
