@@ -75,7 +75,7 @@ class Engine:
         std: NDArray[np.float64],
         rays: bool,
         reach: float,
-        start: NDArray[np.float64] = ...,
+        starts: NDArray[np.float64] | None = None,
     ) -> Registration: ...
     @staticmethod
     def told(pose: NDArray[np.float64], std: NDArray[np.float64]) -> Registration: ...

@@ -37,6 +37,7 @@ class Edge:
     run: Floats
     middle: NDArray[np.intp]  # (M,) cells far from all walls
     top: Floats  # (ny, nx) m, the plane of the wall tops
+    places: tuple[NDArray[np.float32], NDArray[np.float32]]  # (ny, nx) each, x and y of the cells' middles, m
 
     @classmethod
     def of(cls, bed: BedModel) -> Edge:
@@ -53,7 +54,8 @@ class Edge:
         ny, nx = top.shape
         further = np.clip(iy + step[:, 1], 0, ny - 1) * nx + np.clip(ix + step[:, 0], 0, nx - 1)
         middle = np.flatnonzero(nearest > 0.5 * nearest.max())
-        return cls(iy * nx + ix, further, nearest[iy, ix], np.abs(step).max(axis=-1) * cell, middle, top)
+        places = (x.astype(np.float32), y.astype(np.float32))
+        return cls(iy * nx + ix, further, nearest[iy, ix], np.abs(step).max(axis=-1) * cell, middle, top, places)
 
 
 def cover_of(edge: Edge, scale: float, height: NDArray[np.floating], seen: NDArray[np.bool_]) -> Cover:

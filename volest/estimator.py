@@ -257,11 +257,14 @@ class Estimator:
         """The part of the load's surface that lies in a blind part of a sensor's view."""
         layout, state = self.bed.layout, self._engine.state
         unseen = (state != 0) & (state != SEEN)
-        nearest = min((_height_over(series[0], layout) for series in placed if series[0].rays), default=None)
-        if nearest is None or not may_be_blind(unseen, layout.cell_m, nearest):
+        sensors = [series[0].pose[:3, 3] for series in placed if series[0].rays]
+        if not sensors or not unseen.any():
             return 0.0
-        x, y = np.meshgrid(*(layout.centres_m(cells) for cells in layout.shape))
-        cells = np.stack([x, y, self.height_m()], axis=-1)[state != 0]
+        surface = np.stack([*self._edge.places, self.height_m()], axis=-1)
+        nearest = min(float(np.sqrt(np.square(surface[unseen] - sensor).sum(axis=-1).min())) for sensor in sensors)
+        if not may_be_blind(unseen, layout.cell_m, nearest):
+            return 0.0
+        cells = surface[state != 0].astype(np.float64)
         blind = np.zeros(len(cells), dtype=bool)
         for series in placed:
             if series[0].rays:
@@ -439,13 +442,6 @@ def _reference_cloud(
     if not is_return(xyz).any():
         raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
     return path, sensor.id if sensor is not None else "", prior_of(sensor), xyz
-
-
-def _height_over(placement: Placement, layout: Layout) -> float:
-    """About how far from a sensor the nearest of the load can be [m]: over the wall tops, or aside of them."""
-    x, y, z = np.abs(placement.pose[:3, 3])
-    aside = max(x - layout.length_m / 2, y - layout.width_m / 2, 0.0)
-    return max(float(np.hypot(aside, max(z - layout.height_m, 0.0))), 0.1)
 
 
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:

@@ -38,6 +38,7 @@ WIDE_XYZ_M = 0.3  # how far a sensor may have been knocked
 WIDE_RPY_RAD = 0.12
 KNOCKED_XYZ_M, KNOCKED_RPY_RAD = 0.01, 0.004  # how well the pose of a sensor that was knocked is found
 _SQRT2 = math.sqrt(2.0)
+_TILTS = np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [-1.5, 0.0, 0.0], [0.0, 1.5, 0.0], [0.0, -1.5, 0.0]])
 UNITS = {"millimetres": 1e-3, "centimetres": 1e-2, "inches": 0.0254, "feet": 0.3048, "kilometres": 1e3}
 FLIPS = (np.diag([1.0, -1.0, -1.0, 1.0]), np.diag([1.0, 1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, -1.0, 1.0]))
 
@@ -132,8 +133,7 @@ def _likeliest(
     reach = min(max(3.0 * prior.std_m, LEAST_REACH_M), LARGEST_REACH_M) * scale
     if prior.std_m <= VAGUE_M * scale:
         return engine.find_bed(xyz, prior.pose, std, prior.rays, reach)
-    tried = [engine.find_bed(xyz, prior.pose, std, prior.rays, reach, start) for start in _starts(prior, std, bed)]
-    return max(tried, key=lambda one: one.score)
+    return engine.find_bed(xyz, prior.pose, std, prior.rays, reach, _starts(prior, std, bed))
 
 
 def _strays(found: Registration, std: NDArray[np.float64]) -> bool:
@@ -192,14 +192,13 @@ def check_reference(engine: Engine, bed: BedModel, scan: PlacedScan) -> Misfit |
     return None if _is_sound(found, counts) else Misfit(*_why(found, counts, int(is_return(scan.xyz).sum())))
 
 
-def _starts(prior: Prior, std: NDArray[np.float64], bed: BedModel) -> list[NDArray[np.float64]]:
-    """Corrections to begin with: the told pose, and the bed raised, lowered and tilted about its middle."""
+def _starts(prior: Prior, std: NDArray[np.float64], bed: BedModel) -> NDArray[np.float64]:
+    """Corrections (K, 6) to begin with: the told pose, and the bed raised, lowered and tilted about its middle."""
     arm = np.array([0.0, 0.0, bed.layout.height_m / 2]) - prior.pose[:3, 3]
-    starts = []
-    for tilt in ((0.0, 0.0), (1.5, 0.0), (-1.5, 0.0), (0.0, 1.5), (0.0, -1.5)):
-        turn = np.array([*tilt, 0.0]) * std[3:]
-        for lift in (0.0, 1.5 * prior.std_m, -1.5 * prior.std_m):
-            starts.append(np.concatenate([np.array([0.0, 0.0, lift]) - np.cross(turn, arm), turn]))
+    turns = _TILTS * std[3:]
+    shifts = -np.cross(turns, arm)
+    starts = np.concatenate([shifts, turns], axis=1).repeat(3, axis=0)
+    starts[:, 2] += np.tile([0.0, 1.5 * prior.std_m, -1.5 * prior.std_m], len(turns))
     return starts
 
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from volest.pointcloud import is_return
-
 __all__ = ["blind_cells", "may_be_blind"]
 
 BIN = np.tan(np.radians(3.0) / 2.0)  # edge of a bin of the view; 3 degrees in its middle
@@ -16,6 +14,7 @@ SHORT = 0.4  # of the way to the nearest cell: what returns from nearer lies on 
 BLIND, LIVE = 0.05, 0.25  # of the usual returns in a bin
 LEAST_USUAL = 6.0  # returns in a bin, to tell a blind one by
 LEAST_BINS = 4  # in blocks of two by two; what is smaller may be a dark spot of the load
+FARTHEST_M = 1e4  # as the core counts measurements
 SLACK = 0.7  # of a block's side: cells at its border may have returns from next to it
 REACH = 6  # bins; between live ones no further away a blind bin is one of the window, not of the edge of the view
 
@@ -25,7 +24,7 @@ Bits = NDArray[np.bool_]
 
 def may_be_blind(unseen: Bits, cell_m: float, distance_m: float) -> bool:
     """Whether two by two bins, seen from a distance, fit into the cells (ny, nx) without returns."""
-    side = max(1, int(2.0 * SLACK * np.radians(3.0) * distance_m / cell_m))
+    side = max(1, round(2.0 * SLACK * np.radians(3.0) * distance_m / cell_m))
     if side > min(unseen.shape):
         return False
     sums = np.zeros((unseen.shape[0] + 1, unseen.shape[1] + 1), dtype=np.int32)
@@ -48,10 +47,7 @@ def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64]
     shape = (int((high[0] - low[0]) / BIN) + 1, int((high[1] - low[1]) / BIN) + 1)
     returns = np.zeros(shape)
     for xyz in frames:
-        points = xyz[is_return(xyz)]
-        reach = np.linalg.norm(points, axis=1)
-        far = reach > SHORT * distance.min()
-        returns += _counts(_project(points[far] @ view.T.astype(np.float32), reach[far]), low, high, shape)
+        returns += _counts(xyz, view.astype(np.float32), SHORT * float(distance.min()), low, shape)
     index = ((at - low) / BIN).astype(int)
     bed = np.zeros(shape, dtype=bool)
     bed[index[:, 0], index[:, 1]] = True
@@ -75,11 +71,18 @@ def _project(points: Floats, distance: Floats) -> Floats:
     return flat
 
 
-def _counts(at: Floats, low: Floats, high: Floats, shape: tuple[int, int]) -> Floats:
-    """How many of the points fall into each bin."""
-    within = ((at > low) & (at < high)).all(axis=1)
-    i, j = ((at[within] - low) / BIN).astype(int).T
-    counts: Floats = np.bincount(i * shape[1] + j, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+def _counts(
+    xyz: NDArray[np.float32], view: NDArray[np.float32], least_m: float, low: Floats, shape: tuple[int, int]
+) -> Floats:
+    """How many of the points from farther than `least_m` fall into each bin."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        x, y, z = view @ xyz.T
+        reach = np.sqrt(x * x + y * y + z * z)
+        scale = np.float32(1.0 / BIN) / (reach + z)
+        i, j = x * scale - np.float32(low[0] / BIN), y * scale - np.float32(low[1] / BIN)
+        within = (reach > least_m) & (reach < FARTHEST_M) & (i > 0) & (j > 0) & (i < shape[0]) & (j < shape[1])
+    bins = i[within].astype(np.intp) * shape[1] + j[within].astype(np.intp)
+    counts: Floats = np.bincount(bins, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     return counts
 
 

@@ -1,9 +1,11 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -142,32 +144,31 @@ BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, doubl
   return BoundEngine(spec, bed, floor, fixtures, kernels_named(isa));
 }
 
-RegistrationPrior prior_of(const Doubles &std, const Doubles &start) {
+RegistrationPrior prior_of(const Doubles &std) {
   expect_shape(std, {6}, "std");
-  expect_shape(start, {6}, "start");
   RegistrationPrior prior{};
   for (int i = 0; i < 3; ++i) {
     prior.std_translation[i] = std.at(i);
     prior.std_rotation[i] = std.at(i + 3);
   }
-  for (int i = 0; i < 6; ++i) prior.start[i] = start.at(i);
   return prior;
 }
 
 Registration find_bed(BoundEngine &engine, const py::array &points, const Doubles &prior, const Doubles &std,
-                      bool rays, double reach, const Doubles &start) {
-  const RegistrationPrior wide = prior_of(std, start);
+                      bool rays, double reach, const std::optional<Doubles> &starts) {
+  const RegistrationPrior wide = prior_of(std);
   const Cloud cloud = view(points);
   const Pose pose = pose_of(prior);
+  if (starts && (starts->ndim() != 2 || starts->shape(0) < 1 || starts->shape(0) > 64 || starts->shape(1) != 6))
+    throw py::value_error("starts: wrong shape");
+  const double *from = starts ? starts->data() : nullptr;
+  const int count = starts ? static_cast<int>(starts->shape(0)) : 1;
   const py::gil_scoped_release release;
-  return engine->find_bed(cloud, pose, wide, rays, reach);
+  return engine->find_bed(cloud, pose, wide, rays, reach, from, count);
 }
 
-constexpr double kNoCorrection[6] = {};
-const Doubles no_correction() { return Doubles(std::vector<py::ssize_t>{6}, kNoCorrection); }
-
 Registration told(const Doubles &pose, const Doubles &std) {
-  return Engine::told(pose_of(pose), prior_of(std, no_correction()));
+  return Engine::told(pose_of(pose), prior_of(std));
 }
 
 PassCounts pass_from(BoundEngine &engine, const py::array &points, const Pose &at, bool rays) {
@@ -257,7 +258,7 @@ void bind_engine(py::module_ &m) {
            py::arg("rim"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("covered"),
            py::arg("floor"), py::arg("fixtures"), py::arg("isa") = "")
       .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
-           py::arg("reach"), py::arg("start") = no_correction())
+           py::arg("reach"), py::arg("starts") = py::none())
       .def_static("told", &told, py::arg("pose"), py::arg("std"))
       .def(
           "pass_over",

@@ -21,9 +21,12 @@ class Engine {
   Engine(const EngineSpec &spec, const Bed &bed, void *memory,
          const Kernels &kernels = best_kernels()) noexcept;
 
+  // From the prior, or from several corrections of it (6 numbers each): the most probable of what is found.
   Registration find_bed(const Cloud &cloud, const Pose &prior, const RegistrationPrior &std, bool rays,
-                        double reach_m) noexcept {
-    return register_scan(*kernels_, bed_, cloud, prior, std, rays, reach_m, candidates_);
+                        double reach_m, const double *starts = nullptr, int start_count = 1) noexcept {
+    static constexpr double kPrior[6] = {};
+    return register_scan(*kernels_, bed_, cloud, prior, std, starts == nullptr ? kPrior : starts, start_count,
+                         rays, reach_m, candidates_);
   }
   // A scan whose pose is believed as it is told.
   static Registration told(const Pose &pose, const RegistrationPrior &std) noexcept;

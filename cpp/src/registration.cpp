@@ -353,11 +353,15 @@ Solution solve(const Problem &problem, const double start[6], double reach) {
   return s;
 }
 
+void keep_better(const Solution &other, Solution &best) {
+  if (other.score > best.score) best = other;
+}
+
 }  // namespace
 
 Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &cloud, const Pose &prior,
-                           const RegistrationPrior &std, bool rays, double reach_m,
-                           Candidates &candidates) noexcept {
+                           const RegistrationPrior &std, const double *starts, int start_count, bool rays,
+                           double reach_m, Candidates &candidates) noexcept {
   const double cautious = kCautious * bed.scale, reach = std::fmax(reach_m, cautious);
   const double about = std::fmax(reach, kGate * bed.scale);
   const double half = 0.5 * bed.grid.cell * std::fmax(bed.grid.nx, bed.grid.ny);
@@ -373,10 +377,10 @@ Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &
   }
   // A wide kernel finds what is far off, but may settle on a tarp roll beside a wall top; a narrow one the
   // reverse.
-  Solution best = solve(problem, std.start, cautious);
-  if (reach > 1.5 * cautious) {
-    const Solution wide = solve(problem, std.start, reach);
-    if (wide.score > best.score) best = wide;
+  Solution best = solve(problem, starts, cautious);
+  for (int k = 0; k < start_count; ++k) {
+    if (k > 0) keep_better(solve(problem, starts + 6 * k, cautious), best);
+    if (reach > 1.5 * cautious) keep_better(solve(problem, starts + 6 * k, reach), best);
   }
   Registration result{};
   Pose move;

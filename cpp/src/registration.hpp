@@ -8,7 +8,6 @@ namespace volest {
 struct RegistrationPrior {
   double std_translation[3];  // m, along the bed's axes
   double std_rotation[3];     // rad, about the bed's axes
-  double start[6] = {};       // the correction to begin with, as in Registration
 };
 
 struct Registration {
@@ -47,13 +46,14 @@ struct Candidates {
 constexpr std::int32_t kMostUnits = 32768;  // coordinates are no greater
 constexpr std::int32_t kLooseCapacity = kCandidateCapacity + 256 + kCandidatePad;
 
-// Maximum a posteriori pose by annealed, robust Gauss-Newton on point-to-plane distances. `reach_m` is the
-// farthest a wall may be from where the prior has it. With `rays` the points are seen from prior.t, and walls
-// that it stands behind are left out.
+// Maximum a posteriori pose by annealed, robust Gauss-Newton on point-to-plane distances, the best of what is
+// found from `start_count` starts: corrections to begin with (6 numbers each), as in Registration. `reach_m` is
+// the farthest a wall may be from where the prior has it. With `rays` the points are seen from prior.t, and
+// walls that it stands behind are left out.
 struct Kernels;
 Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &cloud, const Pose &prior,
-                           const RegistrationPrior &std, bool rays, double reach_m,
-                           Candidates &candidates) noexcept;
+                           const RegistrationPrior &std, const double *starts, int start_count, bool rays,
+                           double reach_m, Candidates &candidates) noexcept;
 
 // Sums over the candidates of a class of weight times 1 x y z xx xy xz yy yz zz, in units.
 constexpr int kMoments = 10;
