@@ -1,4 +1,4 @@
-"""A slow twin of the core's raster and integral, in plain NumPy and float64."""
+"""A slow twin of the core's raster, integral and fusion, in plain NumPy and float64."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest.bed import LEVELS, BedModel
+from volest.truck import WasteProfile
 
-__all__ = ["Raster", "Sums", "integrate", "rasterise"]
+__all__ = ["Raster", "Sums", "integrate", "rasterise", "wet_fraction"]
 
 Floats = NDArray[np.float64]
 
@@ -254,3 +255,48 @@ def _add(
         volume * 0.5 * (load + empty),
     ]
     return np.array([float(part.sum()) for part in parts])
+
+
+# --- fusion -----------------------------------------------------------------------------------------------------------
+
+CELLS = 2000  # of the wet mass fraction, between 0 and 1
+NODES = 600  # of the log density
+REACH = 8.0  # standard deviations beyond which there is nothing
+
+
+def log_density_moments(fraction: Floats, profile: WasteProfile) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (N,) of ln(bulk density [kg/m3]) of loads of wet mass fractions (N,), after Fenton."""
+    mean, variance = np.zeros_like(fraction), np.zeros_like(fraction)
+    parts = (fraction, profile.wet_kg_m3, profile.wet_log_std), (1 - fraction, profile.dry_kg_m3, profile.dry_log_std)
+    for share, median, log_std in parts:
+        expected = share / median * np.exp(log_std**2 / 2)
+        mean += expected
+        variance += expected**2 * np.expm1(log_std**2)
+    log_variance = np.log1p(variance / mean**2)
+    return log_variance / 2 - np.log(mean), np.sqrt(log_variance)
+
+
+def wet_fraction(
+    volume: float, volume_std: float, mass: float, mass_std: float, profile: WasteProfile
+) -> tuple[Floats, Floats]:
+    """The wet mass fraction's posterior under a uniform prior: (4,) value, std, lower95, upper95; (3,) of the classes.
+
+    What is possible in density: all rho at which |mass - rho volume| is within REACH of its standard deviations, found
+    by trial, and within REACH of a profile's.
+    """
+    edges = np.linspace(0, 1, CELLS + 1)
+    fraction = (edges[:-1] + edges[1:]) / 2
+    mean, std = log_density_moments(fraction, profile)
+    x = np.linspace((mean - REACH * std).min(), (mean + REACH * std).max(), 200_001)
+    possible = np.abs(mass - np.exp(x) * volume) <= REACH * np.hypot(mass_std, np.exp(x) * volume_std)
+    x = np.linspace(x[possible][0], x[possible][-1], NODES)
+    rho_std = np.hypot(mass_std, np.exp(x) * volume_std)
+    likelihood = np.exp(-0.5 * ((mass - np.exp(x) * volume) / rho_std) ** 2) / rho_std
+    weights = (np.exp(-0.5 * ((x - mean[:, None]) / std[:, None]) ** 2) / std[:, None]) @ likelihood
+    weights /= weights.sum()
+    cumulative = np.concatenate(([0], np.cumsum(weights)))
+    value = weights @ fraction
+    lower, upper = np.interp((0.025, 0.975), cumulative, edges)
+    dry, not_wet = np.interp((0.4, 0.6), edges, cumulative)
+    moments = np.array([value, np.sqrt(weights @ (fraction - value) ** 2), lower, upper])
+    return moments, np.array([dry, not_wet - dry, 1 - not_wet])

@@ -7,14 +7,14 @@ import math
 from pathlib import Path
 
 import numpy as np
+import oracle
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from volest import Quantity, Truck
-from volest.fusion import Fused, fuse
+from volest.fusion import Fused, fuse, mixture_of
 from volest.truck import WasteProfile
-from volest.wetdry import log_density_moments, wet_posterior
 
 PROFILE = WasteProfile("made-up", dry_kg_m3=100.0, dry_log_std=0.25, wet_kg_m3=450.0, wet_log_std=0.3)
 
@@ -27,27 +27,70 @@ def quantities(fused: Fused) -> list[Quantity]:
 # --- wet and dry ------------------------------------------------------------------------------------------------------
 
 
-def test_half_wet_mixes_specific_volumes() -> None:
-    sharp = WasteProfile("sharp", 100.0, 1e-6, 400.0, 1e-6)
-    mean, _ = log_density_moments(0.5, sharp)
-    assert math.exp(float(mean)) == pytest.approx(1.0 / (0.5 / 400.0 + 0.5 / 100.0), rel=1e-9)
+def agree(volume: Quantity, net_kg: tuple[float, float], profile: WasteProfile) -> None:
+    """The core's posterior is the twin's."""
+    told = mixture_of(profile).fuse(volume.value, volume.std, volume.lower95, volume.upper95, *net_kg)
+    assert told.wet_fraction is not None
+    fraction, probabilities = oracle.wet_fraction(volume.value, volume.std, *net_kg, profile)
+    np.testing.assert_allclose(told.wet_fraction, fraction, atol=1e-3)
+    np.testing.assert_allclose(told.probabilities, probabilities, atol=1e-3)
+    assert math.isclose(sum(told.probabilities), 1.0, abs_tol=1e-12)
 
 
-def test_pure_loads_have_the_density_of_their_part() -> None:
-    mean, std = log_density_moments(np.array([0.0, 1.0]), PROFILE)
-    np.testing.assert_allclose(mean, np.log([100.0, 450.0]), rtol=1e-12)
-    np.testing.assert_allclose(std, [0.25, 0.3], rtol=1e-12)
+@given(
+    density=st.floats(10, 1800),
+    volume=st.floats(0.3, 60),
+    volume_std=st.floats(0.001, 0.3),
+    mass_std=st.floats(0, 500),
+    dry=st.floats(20, 300),
+    ratio=st.floats(1.01, 10),
+    dry_log_std=st.floats(0.05, 1),
+    wet_log_std=st.floats(0.05, 1),
+)
+def test_posterior_is_that_of_the_slow_twin(
+    density: float,
+    volume: float,
+    volume_std: float,
+    mass_std: float,
+    dry: float,
+    ratio: float,
+    dry_log_std: float,
+    wet_log_std: float,
+) -> None:
+    profile = WasteProfile("any", dry, dry_log_std, ratio * dry, wet_log_std)
+    measured, net = Quantity.normal(volume, volume_std * volume), (density * volume, mass_std)
+    assume(fuse(measured, net, profile).wet_mass_fraction is not None)
+    agree(measured, net, profile)
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_moments_agree_with_drawn_loads(fraction: float) -> None:
-    rng = np.random.default_rng(0)
-    dry = 100.0 * np.exp(0.25 * rng.standard_normal(100_000))
-    wet = 450.0 * np.exp(0.3 * rng.standard_normal(100_000))
-    drawn = -np.log(fraction / wet + (1.0 - fraction) / dry)
-    mean, std = log_density_moments(fraction, PROFILE)
-    assert float(mean) == pytest.approx(drawn.mean(), abs=0.004)
-    assert float(std) == pytest.approx(drawn.std(), abs=0.004)
+@pytest.mark.parametrize(
+    ("volume", "volume_std", "mass", "mass_std"),
+    [
+        (6.0, 0.05, 0.0, 400.0),  # nothing on the scale, as far as it can tell
+        (6.0, 0.05, -200.0, 400.0),
+        (6.0, 0.05, 1200.0, 1e6),  # a scale that says nothing
+        (6.0, 1.7, 240.0, 15.0),  # a volume that says little: the density may be far above its value
+        (1e-3, 1e-5, 0.2, 0.01),  # a handful
+    ],
+)
+def test_awkward_loads_have_the_posterior_of_the_slow_twin(
+    volume: float, volume_std: float, mass: float, mass_std: float
+) -> None:
+    agree(Quantity.normal(volume, volume_std), (mass, mass_std), PROFILE)
+
+
+def test_rough_volume_does_not_make_a_load_surely_dry() -> None:
+    """6 m3 with an error of 1.7 m3 and 240 kg may well be 100 kg/m3, at which a load may be half wet."""
+    wet = fuse(Quantity.normal(6.0, 1.7), (240.0, 15.0), PROFILE).wet_mass_fraction
+    assert wet is not None
+    assert wet.upper95 > 0.6
+
+
+def test_measurement_without_error_tells_no_more_than_the_spread_of_the_waste() -> None:
+    exact, sharp = (fuse(Quantity.normal(6.0, std), (1200.0, 0.0), PROFILE).wet_mass_fraction for std in (0.0, 0.006))
+    assert exact is not None
+    assert sharp is not None
+    assert exact.to_dict() == pytest.approx(sharp.to_dict(), abs=1e-4)
 
 
 def test_interval_of_the_wet_fraction_holds_the_truth_95_times_in_100() -> None:
@@ -86,10 +129,11 @@ def test_class_is_named_where_the_data_decide() -> None:
 
 
 def test_data_that_say_nothing_leave_the_prior() -> None:
-    posterior = wet_posterior(np.linspace(1.0, 2.0, 11), np.zeros(11), PROFILE)
-    assert posterior.fraction.value == pytest.approx(0.5)
-    assert posterior.probabilities == pytest.approx((0.4, 0.2, 0.4))
-    assert posterior.waste_class is None
+    fused = fuse(Quantity.normal(6.0, 0.05), (1200.0, 1e9), PROFILE)
+    assert fused.wet_mass_fraction is not None
+    assert fused.wet_mass_fraction.value == pytest.approx(0.5, abs=1e-4)
+    assert fused.wet_mass_fraction.std == pytest.approx(12**-0.5, abs=1e-4)
+    assert fused.waste_class is None
 
 
 # --- fusion -----------------------------------------------------------------------------------------------------------

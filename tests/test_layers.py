@@ -29,7 +29,7 @@ LAYERS = [
     ["volest"],
     ["load"],
     ["estimator"],
-    ["disturbance", "fusion", "weight", "wetdry"],
+    ["disturbance", "fusion", "weight"],
     ["cover", "frames", "hidden", "result", "uncertainty", "window"],
     ["meshbed", "reference", "registration"],
     ["walls"],

@@ -97,6 +97,23 @@ class Engine:
     distance: NDArray[np.float32]
     state: NDArray[np.uint8]
 
+class Fused:
+    net_mass: tuple[float, float, float, float]
+    density: tuple[float, float, float, float] | None
+    wet_fraction: tuple[float, float, float, float] | None
+    probabilities: tuple[float, float, float]
+    waste_class: str | None
+    too_heavy: bool
+    too_light: bool
+
+class Mixture:
+    least_kg_m3: float
+    most_kg_m3: float
+    def __init__(self, dry_kg_m3: float, dry_log_std: float, wet_kg_m3: float, wet_log_std: float) -> None: ...
+    def fuse(
+        self, volume: float, std: float, lower95: float, upper95: float, mass: float, mass_std: float
+    ) -> Fused: ...
+
 def lzf_decompress(data: bytes, size: int) -> bytes: ...
 def voxel_centroids(points: NDArray[np.float32], size_m: float, *, portable: bool = False) -> NDArray[np.float32]: ...
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...

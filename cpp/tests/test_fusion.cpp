@@ -1,0 +1,145 @@
+// The mixture's closed forms, what a density says of the wetness, and bits that no CPU or C library may change.
+#include <cmath>
+#include <initializer_list>
+#include <limits>
+#include <random>
+#include <string>
+
+#include "check.hpp"
+#include "elementary.hpp"
+#include "fusion.hpp"
+
+using namespace volest;
+
+namespace {
+
+constexpr WasteDensities kWaste{100.0, 0.25, 450.0, 0.3};
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+bool near(double a, double b, double tolerance) { return std::fabs(a - b) <= tolerance; }
+
+Fused weigh(const WasteDensities &waste, double volume, double volume_std, double mass, double mass_std) {
+  const double half = 1.959964 * volume_std;
+  return fuse(mix(waste), {volume, volume_std, volume - half, volume + half}, mass, mass_std);
+}
+
+void exp_and_log_are_those_of_the_library() {
+  for (double x = -690.0; x < 690.0; x += 0.37) {
+    CHECK(near(portable_exp(x) / std::exp(x), 1.0, 2e-11));
+    CHECK(near(portable_log(std::exp(x)), x, 1e-15 * (1.0 + std::fabs(x))));
+  }
+  for (float x = -87.0f; x <= 0.0f; x += 0.01f)
+    CHECK(near(static_cast<double>(portable_exp_below_0(x)) / std::exp(static_cast<double>(x)), 1.0, 1e-5));
+  CHECK(portable_exp(-1e300) == 0.0 && portable_exp(0.0) == 1.0 && portable_log(1.0) == 0.0);
+}
+
+void pure_loads_have_the_density_of_their_part() {
+  const LogDensity dry = log_density(kWaste, 0.0), wet = log_density(kWaste, 1.0);
+  CHECK(near(dry.mean, std::log(100.0), 1e-10) && near(dry.std, 0.25, 1e-10));
+  CHECK(near(wet.mean, std::log(450.0), 1e-10) && near(wet.std, 0.3, 1e-10));
+}
+
+void half_wet_loads_mix_specific_volumes() {
+  const double mean = log_density({100.0, 1e-6, 400.0, 1e-6}, 0.5).mean;
+  CHECK(near(std::exp(mean), 1.0 / (0.5 / 400.0 + 0.5 / 100.0), 1e-7));
+}
+
+void moments_are_those_of_drawn_loads() {
+  std::mt19937 random(0);
+  std::normal_distribution<double> normal;
+  for (double w : {0.1, 0.3, 0.5, 0.7, 0.9}) {
+    constexpr int kLoads = 100000;
+    double sum = 0.0, squares = 0.0;
+    for (int i = 0; i < kLoads; ++i) {
+      const double dry = 100.0 * std::exp(0.25 * normal(random)), wet = 450.0 * std::exp(0.3 * normal(random));
+      const double x = -std::log(w / wet + (1.0 - w) / dry);
+      sum += x;
+      squares += x * x;
+    }
+    const double mean = sum / kLoads, std = std::sqrt(squares / kLoads - mean * mean);
+    CHECK(near(log_density(kWaste, w).mean, mean, 0.004) && near(log_density(kWaste, w).std, std, 0.004));
+  }
+}
+
+void cells_rise_from_nothing_to_all() {
+  for (const WasteDensities &waste :
+       {kWaste, WasteDensities{100.0, 0.3, 100.0, 0.3}, WasteDensities{100.0, 0.3, 101.2, 0.3},
+        WasteDensities{90.0, 0.1, 95.0, 1.5}}) {
+    const Mixture m = mix(waste);
+    CHECK(m.edge[0] == 0.0 && m.edge[kFractionCells] == 1.0);
+    bool rising = true;
+    for (int i = 0; i < kFractionCells; ++i) rising &= m.edge[i] < m.edge[i + 1];
+    CHECK(rising);
+  }
+}
+
+void sharp_densities_tell_the_fraction() {
+  const WasteDensities sharp{100.0, 0.003, 400.0, 0.003};
+  for (double w : {0.1, 0.35, 0.5, 0.8}) {
+    const double density = 1.0 / (w / 400.0 + (1.0 - w) / 100.0);
+    const Fused f = weigh(sharp, 6.0, 0.001, 6.0 * density, 0.1);
+    CHECK(f.has_wetness && near(f.wet_fraction.value, w, 2e-3) && f.wet_fraction.std < 0.01);
+    CHECK(f.waste_class == std::string(w <= 0.4 ? "dry" : w < 0.6 ? "mixed" : "wet"));
+  }
+}
+
+void a_weighing_that_says_nothing_leaves_the_prior() {
+  const Fused f = weigh(kWaste, 6.0, 0.1, 1000.0, 1e9);
+  CHECK(near(f.wet_fraction.value, 0.5, 1e-4) && near(f.wet_fraction.std, std::sqrt(1.0 / 12.0), 1e-4));
+  CHECK(near(f.wet_fraction.lower95, 0.025, 1e-4) && near(f.wet_fraction.upper95, 0.975, 1e-4));
+  CHECK(near(f.dry, 0.4, 1e-4) && near(f.mixed, 0.2, 1e-4) && near(f.wet, 0.4, 1e-4) && !f.waste_class);
+}
+
+void density_is_mass_over_volume() {
+  const Fused f = weigh(kWaste, 6.421, 0.031, 2210.0, 18.0);
+  const double value = 2210.0 / 6.421, std = value * std::hypot(18.0 / 2210.0, 0.031 / 6.421);
+  CHECK(near(f.density.value, value, 1e-9) && near(f.density.std, std, 1e-9));
+  CHECK(near(f.density.lower95, value - 1.96 * std, 0.05) && near(f.density.upper95, value + 1.96 * std, 0.05));
+}
+
+void too_much_and_too_little_are_told() {
+  CHECK(weigh(kWaste, 6.0, 0.05, 15000.0, 15.0).mismatch == Mismatch::kTooHeavy);
+  CHECK(weigh(kWaste, 6.0, 0.05, 60.0, 15.0).mismatch == Mismatch::kTooLight);
+  CHECK(!weigh(kWaste, 6.0, 0.05, 60.0, 15.0).has_wetness);
+  CHECK(!weigh(kWaste, 0.1, 0.05, 8.0, 15.0).has_density);
+}
+
+// No number may hang it, nor make wetness of nothing: what is told lies between 0 and 1.
+void whatever_comes_is_survived() {
+  const double odd[] = {0.0, -1.0, 1e-6, 0.3, 100.0, 1e300, kInfinity, kNan};
+  for (double median : odd)
+    for (double log_std : odd) {
+      const Mixture m = mix({median, log_std, 300.0, 0.3}), n = mix({90.0, 0.3, median, log_std});
+      for (double volume : odd)
+        for (double std : odd)
+          for (double mass : odd)
+            for (const Mixture *mixture : {&m, &n}) {
+              const Fused f = fuse(*mixture, {volume, std, volume, volume}, mass, std);
+              if (f.has_wetness) CHECK(f.wet_fraction.value >= 0.0 && f.wet_fraction.value <= 1.0);
+            }
+    }
+}
+
+void bits_are_the_same_everywhere() {
+  const Fused f = weigh(kWaste, 8.877, 0.165, 1284.0, 14.0);
+  CHECK(portable_exp(1.0) == 0x1.5bf0a8b143281p+1 && portable_log(10.0) == 0x1.26bb1bbb55515p+1);
+  CHECK(f.wet_fraction.value == 0x1.7539a5bbd473fp-2 && f.wet_fraction.upper95 == 0x1.5787f2b019137p-1);
+}
+
+}  // namespace
+
+int main() {
+  exp_and_log_are_those_of_the_library();
+  pure_loads_have_the_density_of_their_part();
+  half_wet_loads_mix_specific_volumes();
+  moments_are_those_of_drawn_loads();
+  cells_rise_from_nothing_to_all();
+  sharp_densities_tell_the_fraction();
+  a_weighing_that_says_nothing_leaves_the_prior();
+  density_is_mass_over_volume();
+  too_much_and_too_little_are_told();
+  whatever_comes_is_survived();
+  bits_are_the_same_everywhere();
+  return volest_test::checks_result("fusion");
+}
