@@ -265,7 +265,7 @@ REACH = 8.0  # standard deviations beyond which there is nothing
 
 
 def log_density_moments(fraction: Floats, profile: WasteProfile) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (N,) of ln(bulk density [kg/m3]) of loads of wet mass fractions (N,), after Fenton."""
+    """Mean and standard deviation (N,) of ln(density [kg/m3]) of loads of wet mass fractions (N,), after Fenton."""
     mean, variance = np.zeros_like(fraction), np.zeros_like(fraction)
     parts = (fraction, profile.wet_kg_m3, profile.wet_log_std), (1 - fraction, profile.dry_kg_m3, profile.dry_log_std)
     for share, median, log_std in parts:

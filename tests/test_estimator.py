@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +78,9 @@ def assert_same(a: Result, b: Result) -> None:
     assert numbers_of(a) == numbers_of(b)
     assert (a.surface is None) == (b.surface is None)
     if a.surface is not None and b.surface is not None:
-        for field in fields(a.surface):
-            assert (
-                np.asarray(getattr(a.surface, field.name)).tobytes()
-                == np.asarray(getattr(b.surface, field.name)).tobytes()
-            )
+        for name in ("x_m", "y_m", "load_m", "empty_m", "bound_m", "seen"):
+            assert getattr(a.surface, name).tobytes() == getattr(b.surface, name).tobytes()
+        assert a.surface.wall_top_m == b.surface.wall_top_m
 
 
 # --- what it takes ----------------------------------------------------------------------------------------------------
@@ -557,3 +555,45 @@ def test_a_real_box_of_steel_balls(real: Path) -> None:
     assert "empty" in nothing.flags
     assert nothing.volume_m3 is not None
     assert nothing.volume_m3.upper95 < 1e-3
+
+
+# --- poses as told, many loads ----------------------------------------------------------------------------------------
+
+
+def test_a_pose_that_is_believed_is_not_looked_for(rough: Simulated, top: Cloud, tmp_path: Path) -> None:
+    truck = estimator_of(rough, tmp_path).truck
+    told = Estimator(truck, find_bed=False)
+    sensor = truck.sensors[0]
+    right = replace(sensor, pose=Pose(rough.true_poses["top"].rotation, rough.true_poses["top"].translation))
+    raised = replace(right, pose=Pose(right.pose.rotation, right.pose.translation + np.array([0.0, 0.0, 0.02])))
+    volumes = [told.measure([(s, top)]).volume_m3 for s in (right, raised)]
+    assert volumes[0] is not None
+    assert volumes[1] is not None
+    # The bed's footprint, two centimetres higher: nothing put it back.
+    assert volumes[1].value - volumes[0].value == pytest.approx(0.02 * 4.2 * 2.1, rel=0.1)
+    assert abs(volumes[0].value - rough.truth["volume_m3"]) < 0.03 * rough.truth["struck_capacity_m3"]
+
+
+def test_a_pose_as_told_that_cannot_be_is_not_believed(estimator: Estimator, top: Cloud) -> None:
+    """Returns behind the walls say so, even where the bed is not looked for."""
+    told = Estimator(estimator.truck, find_bed=False)
+    knocked = Pose.from_xyz_rpy_deg((0.0, 0.25, 0.0), (0, 0, 0)).apply(top).astype(np.float32)
+    result = told.estimate(knocked)
+    assert result.status != "ok"
+
+
+def test_many_loads_give_what_each_gives_alone(estimator: Estimator, top: Cloud) -> None:
+    rng = np.random.default_rng(0)
+    scans = [top + rng.normal(0.0, 0.005, top.shape).astype(np.float32) for _ in range(7)]
+    loads = ({"scans": {"top": scan}, "gross_kg": 7000.0 + k, "load_id": str(k)} for k, scan in enumerate(scans))
+    together = list(estimator.estimate_many(loads, workers=3))
+    assert [result.load_id for result in together] == [str(k) for k in range(7)]
+    for k, (scan, result) in enumerate(zip(scans, together, strict=True)):
+        assert_same(result, estimator.estimate({"top": scan}, 7000.0 + k, str(k)))
+
+
+def test_a_load_among_many_that_is_no_load_raises(estimator: Estimator, top: Cloud) -> None:
+    results = estimator.estimate_many([{"scans": {"top": top}}, {"scans": {"nobody": top}}])
+    assert next(results).volume_m3 is not None
+    with pytest.raises(InputError, match="nobody"):
+        next(results)

@@ -18,11 +18,11 @@ from volest.table import BUDGET, FLAG_MEANING, figures, summary_row
 
 
 def surface(hidden: bool = True) -> Surface:
-    x, y = np.arange(-2.1, 2.11, 0.1), np.arange(-1.1, 1.11, 0.1)
-    outside = (np.abs(x) > 2.05) | (np.abs(y)[:, None] > 1.05)
-    load = np.where(outside, np.nan, 0.6 + 0.2 * np.cos(x) * np.cos(y)[:, None])
-    seen = ~outside & ((x < 1.0) | (not hidden))
-    return Surface(x, y, load, np.where(outside, np.nan, 0.0), load + 0.1, seen, 1.2)
+    bed = BedModel.nominal(Layout(4.2, 2.1, 1.2))
+    x, y = np.meshgrid(*map(bed.layout.centres_m, bed.layout.shape))
+    height = (0.6 + 0.2 * np.cos(x) * np.cos(y)).astype(np.float32)
+    state = np.where((np.abs(x) > 2.1) | (np.abs(y) > 1.05), 0, np.where((x >= 1.0) & hidden, 1, 3))
+    return Surface(bed, height, height + np.float32(0.1), state.astype(np.uint8))
 
 
 LOAD = Result(
