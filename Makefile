@@ -6,15 +6,19 @@ export PYTHON
 
 BIN := .venv/bin
 CMAKE := $(BIN)/cmake -S cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
-CXX_FILES = $$(find cpp -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
+CXX_FILES = $$(find cpp benchmarks -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
-.PHONY: help demo test campaign lint format core sanitize package clean
+MEASURED := build/bench
+
+.PHONY: help demo test campaign bench instructions lint format core sanitize package clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      estimate the loads that come with volest, and draw them"
 	@echo "make test      run the tests"
 	@echo "make campaign  score hundreds of simulated loads: do the 95 % intervals hold? (15 minutes)"
+	@echo "make bench     time volest beside its peers, write docs/benchmarks.md (10 minutes)"
+	@echo "make instructions  count the instructions of fixed work against their budgets"
 	@echo "make lint      check format, style, types and import layers"
 	@echo "make format    put the sources into their format"
 	@echo "make core      build and test the C++ core alone"
@@ -35,6 +39,16 @@ campaign:
 	$(BIN)/python benchmarks/accuracy.py --scenes 600
 	$(BIN)/python benchmarks/disturbances.py --scenes 100
 	$(BIN)/python benchmarks/registration.py --scenes 100
+
+bench:
+	@scripts/setup bench
+	$(BIN)/pytest benchmarks --benchmark-json=$(MEASURED)/peers.json --benchmark-quiet
+	$(BIN)/python benchmarks/ratios.py --json $(MEASURED)/ratios.json
+	$(BIN)/python benchmarks/growth.py --json $(MEASURED)/growth.json
+	$(BIN)/python benchmarks/report.py $(MEASURED)
+
+instructions: core
+	$(BIN)/python benchmarks/instructions.py
 
 lint:
 	@scripts/setup dev

@@ -1,0 +1,43 @@
+"""What every benchmark shares: one core, rounds that fit a job, and the floor beside each group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import pytest
+from clock import pin
+
+pin()  # before any library counts the cores it may use
+
+BUDGET_S = 1.0  # for the rounds of one job
+LEAST_ROUNDS, MOST_ROUNDS = 3, 500
+
+Measure = Callable[[Callable[[], Any]], Any]
+
+
+def among(*contenders: Callable[..., Any]) -> pytest.MarkDecorator:
+    """Runs a benchmark once for each contender."""
+    return pytest.mark.parametrize("contender", contenders, ids=[one.__name__ for one in contenders])
+
+
+@pytest.fixture
+def measure(benchmark: Any) -> Measure:
+    """Times a job and returns its answer."""
+
+    def run(job: Callable[[], Any]) -> Any:
+        job()
+        started = perf_counter()
+        job()
+        rounds = int(BUDGET_S / (perf_counter() - started))
+        return benchmark.pedantic(job, rounds=max(LEAST_ROUNDS, min(rounds, MOST_ROUNDS)))
+
+    return run
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:  # noqa: ARG001
+    """Which peers took part."""
+    from peers import versions
+
+    machine_info["peers"] = versions()
