@@ -6,7 +6,7 @@ export PYTHON
 
 BIN := .venv/bin
 CMAKE := $(BIN)/cmake -S cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
-CXX_FILES = $$(find cpp benchmarks -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
+CXX_FILES = $$(find cpp benchmarks -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name '*.inl' \) -print)
 
 MEASURED := build/bench
 

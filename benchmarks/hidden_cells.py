@@ -3,7 +3,7 @@
     python benchmarks/hidden_cells.py --scenes 900
 
 Scenes are drawn by volest.simulate.random_scene from --seed on and estimated without a network. What each cell without
-returns shows of itself (cpp/src/hidden.cpp) is held against how far the true surface lies below the membrane there; a
+returns shows of itself (cpp/src/hidden.inl) is held against how far the true surface lies below the membrane there; a
 network is fitted to that (volest/network.py). Needs some minutes; the same seed and
 versions give the same file. Score it on other seeds with benchmarks/accuracy.py.
 """

@@ -12,6 +12,7 @@ import pytest
 from boxes import TRUCK, write_box
 
 from volest import InputError, MissingExtraError, Quantity, Result, demo, picture
+from volest.bed import BedModel, Layout
 from volest.page import Shown, page
 from volest.result import FLAGS, Surface
 from volest.table import BUDGET, FLAG_MEANING, figures, summary_row

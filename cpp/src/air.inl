@@ -1,11 +1,11 @@
 // What the rays of a sensor say of the air over the cells.
 //
-// A ray is known by where it ended and how steeply it fell, f metres a metre: over a cell at the distance d from
-// the sensor it passed at its height minus f d. Of the rays in one direction that went beyond a cell, the
+// A ray is known by where it ended and how steeply it fell, f metres a metre: over a cell at the distance d
+// from the sensor it passed at its height minus f d. Of the rays in one direction that went beyond a cell, the
 // steepest passed lowest. So the cells put their rays into a fan of directions and rings, each ring takes over
 // what the ring behind it knows, and each cell looks up what went beyond it: linear in cells, as viewsheds are.
 
-constexpr double kShy = 2.0;          // cells before its end where a ray stops to bound: its end is the surface itself
+constexpr double kShy = 2.0;  // cells before its end where a ray stops to bound: its end is the surface itself
 constexpr double kFallUnit = 1 << 14;  // steepness is kept in this many parts of one,
 constexpr int kRingBits = 12;          // in what these leave of 32 bits
 static_assert(kShy == 2.0, "rings are one cell wide");

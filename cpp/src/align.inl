@@ -21,9 +21,14 @@ struct Gather {
   alignas(64) float near[3][kBlock + V::kLanes] = {};
   int nears = 0;
 
-  Gather(const Bed &b, Candidates &candidates, const Pose &prior, double reach_m, double behind_m, double corner_m)
-      : bed(b), out(candidates), reach(static_cast<float>(reach_m)), behind(static_cast<float>(-behind_m)),
-        over_low(static_cast<float>(-2.0 * b.rim[0])), corner(static_cast<float>(corner_m)),
+  Gather(const Bed &b, Candidates &candidates, const Pose &prior, double reach_m, double behind_m,
+         double corner_m)
+      : bed(b),
+        out(candidates),
+        reach(static_cast<float>(reach_m)),
+        behind(static_cast<float>(-behind_m)),
+        over_low(static_cast<float>(-2.0 * b.rim[0])),
+        corner(static_cast<float>(corner_m)),
         per_unit(static_cast<float>(1.0 / candidates.unit)) {
     const double t[3] = {prior.t.x, prior.t.y, prior.t.z};
     for (int i = 0; i < 3; ++i) {
@@ -36,13 +41,15 @@ struct Gather {
     const double low = -bed.rim[0] - slant, high = bed.rim[0] + slant + reach_m;
     least_z = static_cast<float>(low);
     greatest_z = static_cast<float>(high);
-    over = {static_cast<float>(-bed.rim[1]), static_cast<float>(-bed.rim[2]), 1.0f, static_cast<float>(-bed.rim[0])};
+    over = {static_cast<float>(-bed.rim[1]), static_cast<float>(-bed.rim[2]), 1.0f,
+            static_cast<float>(-bed.rim[0])};
     for (int w = 0; w < kWalls; ++w) {
       const Plane &p = bed.walls[w];
       wall[w] = {static_cast<float>(p.n.x), static_cast<float>(p.n.y), static_cast<float>(p.n.z),
                  static_cast<float>(-p.d)};
       const int side = w < kLeft ? 1 - w : 5 - w;  // front: greatest x, rear: least x, left: greatest y, right
-      const WallReach in = wall_reach(bed, w, reach_m + 1e-3, low, high), off = wall_reach(bed, w, -behind_m - 1e-3, low, high);
+      const WallReach in = wall_reach(bed, w, reach_m + 1e-3, low, high),
+                      off = wall_reach(bed, w, -behind_m - 1e-3, low, high);
       inner[side] = static_cast<float>(in.farthest);
       outer[side] = static_cast<float>(off.nearest);
     }
@@ -61,8 +68,8 @@ struct Gather {
         const V::F hash = V::load(reinterpret_cast<const float *>(out.hash) + i);
         const int n = count - i < V::kLanes ? count - i : V::kLanes;
         const V::M stays = V::both(V::first(n), V::none(V::bits(hash) & V::words(~keep)));
-        for (float *values : {out.loose[0], out.loose[1], out.loose[2], out.over, reinterpret_cast<float *>(out.wall),
-                              reinterpret_cast<float *>(out.hash)})
+        for (float *values : {out.loose[0], out.loose[1], out.loose[2], out.over,
+                              reinterpret_cast<float *>(out.wall), reinterpret_cast<float *>(out.hash)})
           V::pack(values + kept, stays, V::load(values + i));
         kept += __builtin_popcount(V::mask(stays));
       }
@@ -72,7 +79,8 @@ struct Gather {
 
   // The nearest whole number of units, as a float; halves go up.
   V::F whole(V::F v) const {
-    const V::F most = V::set(static_cast<float>(kMostUnits)), up = V::set(static_cast<float>(kMostUnits) + 0.5f);
+    const V::F most = V::set(static_cast<float>(kMostUnits)),
+               up = V::set(static_cast<float>(kMostUnits) + 0.5f);
     const V::F units = V::lower(V::greater(v * V::set(per_unit), V::set(0.0f) - most), most);
     return __builtin_convertvector(V::whole(units + up), V::F) - most;
   }
@@ -109,8 +117,7 @@ struct Gather {
     V::F x, y, z;
     points.load(first, n, x, y, z);
     const V::F nothing = V::set(0.0f);
-    const V::F size =
-        V::greater(x, nothing - x) + V::greater(y, nothing - y) + V::greater(z, nothing - z);
+    const V::F size = V::greater(x, nothing - x) + V::greater(y, nothing - y) + V::greater(z, nothing - z);
     motion.apply(x, y, z);
     const V::M within = V::both(V::both(V::both(V::ge(x, V::set(outer[0])), V::ge(V::set(outer[1]), x)),
                                         V::both(V::ge(y, V::set(outer[2])), V::ge(V::set(outer[3]), y))),
@@ -172,7 +179,8 @@ inline Floats8 weights8(Floats8 residual, float per_width, Ints8 counts) {
 }
 
 // Moments of the candidates of one class under Tukey's weights for a kernel of so many metres.
-void sum_class(const Candidates &c, int kind, const WallView &view, float width, double out[kMoments]) noexcept {
+void sum_class(const Candidates &c, int kind, const WallView &view, float width,
+               double out[kMoments]) noexcept {
   Doubles8 sums[kMoments] = {};
   const bool is_face = kind < kWalls;
   const float per_width = 1.0f / width, reach = width < view.rim_reach ? width : view.rim_reach;
@@ -183,8 +191,8 @@ void sum_class(const Candidates &c, int kind, const WallView &view, float width,
     const Ints8 real = kEightLanes < Ints8{n, n, n, n, n, n, n, n}, below = over < eight(-view.edge);
     const Ints8 topmost = (inside < eight(view.rim_least)) & (inside > eight(-view.rim_width)) &
                           (over < eight(reach)) & (over > eight(-reach));
-    const Floats8 w =
-        is_face ? weights8(inside, per_width, real & below) : weights8(over, per_width, real & topmost & ~below);
+    const Floats8 w = is_face ? weights8(inside, per_width, real & below)
+                              : weights8(over, per_width, real & topmost & ~below);
     const Doubles8 dw = __builtin_convertvector(w, Doubles8), dx = __builtin_convertvector(x, Doubles8),
                    dy = __builtin_convertvector(y, Doubles8), dz = __builtin_convertvector(z, Doubles8);
     const Doubles8 wx = dw * dx, wy = dw * dy, wz = dw * dz;
@@ -235,7 +243,8 @@ void tally_class(const Candidates &c, int kind, const WallView &view, float gate
     const Floats8 d0 = affine8(view.ends[0], x, y, z), all = d0 + affine8(view.ends[1], x, y, z);
     Floats8 along = all > eight(1e-6f) ? d0 / all : eight(0.0f);
     along = along < eight(0.0f) ? eight(0.0f) : (along > eight(0.999f) ? eight(0.999f) : along);
-    const Ints8 bit = Ints8{1, 1, 1, 1, 1, 1, 1, 1} << __builtin_convertvector(along * eight(kStretches), Ints8);
+    const Ints8 bit = Ints8{1, 1, 1, 1, 1, 1, 1, 1}
+                      << __builtin_convertvector(along * eight(kStretches), Ints8);
     stretches |= is_on & bit;
   }
   out = {};

@@ -8,7 +8,8 @@ constexpr int kBatch = 16;            // cells that go through the network side 
 inline float clip(float v, float low, float high) { return v < low ? low : (v > high ? high : v); }
 
 // Sums over the window of 2 kAround + 1 cells about each: of cells over the bed, of those with returns, and of
-// these heights, their squares and the number of returns. A grid reaches at least kAround cells beyond the opening.
+// these heights, their squares and the number of returns. A grid reaches at least kAround cells beyond the
+// opening.
 struct Windows {
   float *own[5], *sums[5];
 
@@ -65,7 +66,8 @@ struct HiddenView {
   float roughness, fraction;
   Windows windows;
 
-  // What the cells without returns among kLanes show of themselves; lengths in metres at the scale of a truck bed.
+  // What the cells without returns among kLanes show of themselves; lengths in metres at the scale of a truck
+  // bed.
   void collect(int i, int n, Batch &batch) const {
     const V::F one = V::set(1.0f), nothing = V::set(0.0f);
     const auto clipped = [](V::F v, float low, float high) {
@@ -74,7 +76,8 @@ struct HiddenView {
     float states[V::kLanes];
     for (int k = 0; k < V::kLanes; ++k) states[k] = static_cast<float>(map.state[i + k]);
     const V::F state = V::load(states);
-    const V::M unseen = V::both(V::first(n), V::both(V::ge(state, V::set(kHidden)), V::lt(state, V::set(kSeen))));
+    const V::M unseen =
+        V::both(V::first(n), V::both(V::ge(state, V::set(kHidden)), V::lt(state, V::set(kSeen))));
     const unsigned lanes = V::mask(unseen);
     if (lanes == 0) return;
     const V::F unit = V::set(static_cast<float>(1.0 / bed.scale)), h = V::load(map.height + i);
@@ -112,7 +115,8 @@ struct HiddenView {
 };
 
 // One layer of the network for a batch, four units at a time; rectified unless it is the last.
-inline const float *layer(const float *weights, const Wide *in, int inputs, Wide *out, int outputs, bool rectify) {
+inline const float *layer(const float *weights, const Wide *in, int inputs, Wide *out, int outputs,
+                          bool rectify) {
   const float *bias = weights + inputs * outputs;
   constexpr int kTogether = 4;
   for (int o = 0; o < outputs; o += kTogether) {
@@ -120,7 +124,8 @@ inline const float *layer(const float *weights, const Wide *in, int inputs, Wide
     const int units = outputs - o < kTogether ? outputs - o : kTogether;
     for (int u = 0; u < kTogether; ++u) sum[u] = wide(bias[o + (u < units ? u : 0)]);
     for (int i = 0; i < inputs; ++i)
-      for (int u = 0; u < kTogether; ++u) sum[u] += wide(weights[(o + (u < units ? u : 0)) * inputs + i]) * in[i];
+      for (int u = 0; u < kTogether; ++u)
+        sum[u] += wide(weights[(o + (u < units ? u : 0)) * inputs + i]) * in[i];
     for (int u = 0; u < units; ++u) out[o + u] = rectify ? greatest_of(sum[u], Wide{}) : sum[u];
   }
   return bias + outputs;
@@ -138,10 +143,11 @@ inline Wide evaluate(const float *weights, const Batch &batch) {
   return drop;
 }
 
-// Batches of all cells without returns, in their order, handed to `use` with how many of the first kBatch count.
+// Batches of all cells without returns, in their order, handed to `use` with how many of the first kBatch
+// count.
 template <class Use>
-int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, double roughness, const Scratch &scratch,
-               Use use) {
+int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, double roughness,
+               const Scratch &scratch, Use use) {
   const Grid &g = bed.grid;
   int unseen = 0, inside = 0;
   for (int i = 0; i < g.size(); ++i) {
@@ -149,8 +155,9 @@ int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, dou
     inside += map.state[i] != kOutside;
   }
   if (unseen == 0) return 0;
-  HiddenView view{bed, table, map, static_cast<float>(roughness),
-                  static_cast<float>(unseen) / static_cast<float>(inside), {}};
+  HiddenView view{
+      bed, table, map, static_cast<float>(roughness), static_cast<float>(unseen) / static_cast<float>(inside),
+      {}};
   for (int k = 0; k < 5; ++k) {
     view.windows.own[k] = scratch.rows[k];
     view.windows.sums[k] = scratch.rows[5 + k];

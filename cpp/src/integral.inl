@@ -4,8 +4,25 @@ constexpr int kRows = 8;  // whose sums are kept as floats
 
 // What is summed up over cells; areas are by CellState.
 enum Sum {
-  kVolume, kMomentX, kMomentY, kMomentZ, kHeaped, kHiddenArea, kBetweenArea, kSeenArea,
-  kSlopeX, kSlopeY, kTurnX, kTurnY, kTurnZ, kHiddenDistance, kGap, kRough, kSeenCells, kVariance, kSums
+  kVolume,
+  kMomentX,
+  kMomentY,
+  kMomentZ,
+  kHeaped,
+  kHiddenArea,
+  kBetweenArea,
+  kSeenArea,
+  kSlopeX,
+  kSlopeY,
+  kTurnX,
+  kTurnY,
+  kTurnZ,
+  kHiddenDistance,
+  kGap,
+  kRough,
+  kSeenCells,
+  kVariance,
+  kSums
 };
 
 struct RowSums {
@@ -39,11 +56,13 @@ struct Integrator {
     const Grid &g = bed.grid;
     const int i = iy * g.nx + ix;
     const auto cell = static_cast<float>(g.cell);
-    const Wide x = wide(static_cast<float>(g.centre_x(ix))) + __builtin_convertvector(kWideLanes, Wide) * wide(cell);
+    const Wide x =
+        wide(static_cast<float>(g.centre_x(ix))) + __builtin_convertvector(kWideLanes, Wide) * wide(cell);
     const Wide y = wide(static_cast<float>(g.centre_y(iy))), nothing{};
     const WideInts in_row = kWideLanes < wide_ints(g.nx - ix), state = wide_bytes_at(map.state + i);
     const Wide h = wide_at(map.height + i), floor = wide_at(table.floor + i);
-    const Wide area = in_row ? wide_at(table.area + i) : nothing, inner = in_row ? wide_at(table.inner + i) : nothing;
+    const Wide area = in_row ? wide_at(table.area + i) : nothing,
+               inner = in_row ? wide_at(table.inner + i) : nothing;
     Wide gx, gy;
     slopes(i, h, gx, gy);
     const Wide dv = (h - floor) * inner, over = h - greatest_of(wide_at(table.top + i), floor);
@@ -94,10 +113,12 @@ struct Integrator {
     const Wide x = wide(static_cast<float>(g.centre_x(ix))), y = wide(static_cast<float>(g.centre_y(iy)));
     const Wide top = wide(table.top[iy * g.nx + ix]), nothing{};
     for (int k = 0; k < kPlaces; k += kWide) {
-      const Wide dx = wide_at(p.dx + k), dy = wide_at(p.dy + k), empty = wide_at(p.empty + k), area = wide_at(p.area + k);
+      const Wide dx = wide_at(p.dx + k), dy = wide_at(p.dy + k), empty = wide_at(p.empty + k),
+                 area = wide_at(p.area + k);
       const Wide load = wide(h) + wide(gx) * dx + wide(gy) * dy;
       const Wide dv = greatest_of(load - empty, wide_at(p.least + k)) * area;
-      const Wide rim = top + wide(static_cast<float>(bed.rim[1])) * dx + wide(static_cast<float>(bed.rim[2])) * dy;
+      const Wide rim =
+          top + wide(static_cast<float>(bed.rim[1])) * dx + wide(static_cast<float>(bed.rim[2])) * dy;
       sums.part[kVolume] += dv;
       sums.part[kMomentX] += dv * (x + dx);
       sums.part[kMomentY] += dv * (y + dy);
@@ -133,7 +154,7 @@ Integral integrate(const Bed &bed, const CellTable &table, const HeightMap &map)
   out.struck_capacity = table.struck_capacity;
   out.footprint = table.footprint;
   const double lever[6] = {s.whole[kSlopeX], s.whole[kSlopeY], finished,
-                           s.whole[kTurnX], s.whole[kTurnY], s.whole[kTurnZ]};
+                           s.whole[kTurnX],  s.whole[kTurnY],  s.whole[kTurnZ]};
   for (int a = 0; a < 6; ++a) out.lever[a] = lever[a];
   out.hidden_distance = s.whole[kHiddenDistance];
   out.gap = s.whole[kGap];

@@ -8,8 +8,8 @@ constexpr int kMostGrids = 12;
 constexpr int kCoarseSweeps = 4, kFineSweeps = 6;
 constexpr float kOverrelax = 1.5f;
 
-// A grid of the cascade, its rows and columns made even by empty ones. A cell's height is level + thin * floor: a
-// thin layer follows the floor (thin 1), a thick one hides it (0).
+// A grid of the cascade, its rows and columns made even by empty ones. A cell's height is level + thin * floor:
+// a thin layer follows the floor (thin 1), a thick one hides it (0).
 struct Sheet {
   int nx, ny, stride;
   float *level, *thin;  // what is known, and the membrane elsewhere; 0 not over the bed
@@ -34,9 +34,8 @@ void coarsen(const Sheet &fine, const Sheet &coarse) {
     for (int x = 0; x < coarse.nx; ++x) {
       const int a = 2 * x;
       const float count = four(known, a), share = count > 0.0f ? 1.0f / count : 0.0f;
-      const float levels =
-          (level[a] * known[a] + level[a + 1] * known[a + 1]) +
-          (level[a + up] * known[a + up] + level[a + up + 1] * known[a + up + 1]);
+      const float levels = (level[a] * known[a] + level[a + 1] * known[a + 1]) +
+                           (level[a + up] * known[a + up] + level[a + up + 1] * known[a + up + 1]);
       const float thins = (thin[a] * known[a] + thin[a + 1] * known[a + 1]) +
                           (thin[a + up] * known[a + up] + thin[a + up + 1] * known[a + up + 1]);
       coarse.level[i + x] = levels * share;
@@ -115,10 +114,10 @@ struct Membrane {
   }
 };
 
-// Hangs the membrane; `cells` are those without returns, of one colour of a chequerboard after those of the other,
-// so that none waits for the one before.
-void hang_membrane(const Bed &bed, const std::int32_t *cells, int count, SurfacePrior prior, const Scratch &scratch,
-                   HeightMap &map) {
+// Hangs the membrane; `cells` are those without returns, of one colour of a chequerboard after those of the
+// other, so that none waits for the one before.
+void hang_membrane(const Bed &bed, const std::int32_t *cells, int count, SurfacePrior prior,
+                   const Scratch &scratch, HeightMap &map) {
   const Grid &g = bed.grid;
   const double width = prior.reach > 0.0 ? g.cell / prior.reach : 0.0;
   const auto pull = static_cast<float>(width * width), aim = static_cast<float>(prior.height);
@@ -140,7 +139,12 @@ void hang_membrane(const Bed &bed, const std::int32_t *cells, int count, Surface
   while (last + 1 < kMostGrids && (grids[last].nx > 2 || grids[last].ny > 2)) {
     const Sheet &fine = grids[last];
     const int nx = (fine.nx + 1) / 2, room = fine.room();
-    grids[last + 1] = {nx, (fine.ny + 1) / 2, nx + (nx & 1), fine.level + room, fine.thin + room, fine.known + room,
+    grids[last + 1] = {nx,
+                       (fine.ny + 1) / 2,
+                       nx + (nx & 1),
+                       fine.level + room,
+                       fine.thin + room,
+                       fine.known + room,
                        fine.open + room};
     coarsen(fine, grids[++last]);
   }
@@ -212,8 +216,8 @@ double sampling_reach(int unseen, int inside) {
 }
 
 // Tells what lies among returns and in sight from what is hidden.
-void find_between(const Bed &bed, const CellTable &table, const std::int32_t *cells, int count, const Vec3 *sensors,
-                  int sensor_count, HeightMap &map) {
+void find_between(const Bed &bed, const CellTable &table, const std::int32_t *cells, int count,
+                  const Vec3 *sensors, int sensor_count, HeightMap &map) {
   const Grid &g = bed.grid;
   int inside = 0;
   float highest = -1e9f;

@@ -49,9 +49,7 @@ struct Motion {
 struct Affine {
   float a, b, c, d;
 
-  V::F at(V::F x, V::F y, V::F z) const {
-    return x * V::set(a) + y * V::set(b) + z * V::set(c) + V::set(d);
-  }
+  V::F at(V::F x, V::F y, V::F z) const { return x * V::set(a) + y * V::set(b) + z * V::set(c) + V::set(d); }
 };
 
 // The bed in the pass's own coordinates: columns and rows of cells, and steps above the lowest level.
@@ -107,7 +105,8 @@ inline PassFrame frame_of(const Bed &bed, const Columns &columns, const Pose &po
         is_least ? std::fmax(skin.farthest, top.farthest) : std::fmin(skin.farthest, top.farthest);
     const double origin = w < kLeft ? g.x0 : g.y0, end = w < kLeft ? g.nx : g.ny;
     const double edge = (farthest - origin) / g.cell, beyond = (off.nearest - origin) / g.cell;
-    const int side = w < kLeft ? 1 - w : 5 - w;  // front: greatest column, rear: least, left: greatest row, right
+    const int side =
+        w < kLeft ? 1 - w : 5 - w;  // front: greatest column, rear: least, left: greatest row, right
     f.inner[side] = static_cast<float>(is_least ? std::fmax(0.0, edge + 1e-3) : std::fmin(end, edge - 1e-3));
     f.outer[side] = static_cast<float>(is_least ? std::fmin(0.0, beyond) : std::fmax(end, beyond));
   }
@@ -158,7 +157,9 @@ struct Pass {
   // Where the ray to a point behind wall w crossed it: whether that is well below its top and between its ends.
   bool is_through(int w, float u, float v, float l) const {
     const Affine &a = frame.wall[w];
-    const auto inside = [](const Affine &f, float x, float y, float z) { return f.a * x + f.b * y + f.c * z + f.d; };
+    const auto inside = [](const Affine &f, float x, float y, float z) {
+      return f.a * x + f.b * y + f.c * z + f.d;
+    };
     const float *from = frame.from;
     const float before = inside(a, from[0], from[1], from[2]), behind = inside(a, u, v, l);
     const float t = before / (before - behind);
@@ -191,7 +192,8 @@ struct Pass {
     const V::M high = V::ge(l, V::set(frame.low));
     const V::M within = V::both(over_grid, V::both(V::ge(l, nothing), V::lt(l, V::set(frame.steps))));
     open = V::both(open, over_grid);
-    const V::M of_wall = V::both(open, wall), of_load = V::but_not(open, wall), falls = V::both(of_load, within);
+    const V::M of_wall = V::both(open, wall), of_load = V::but_not(open, wall),
+               falls = V::both(of_load, within);
     counts.wall += __builtin_popcount(V::mask(of_wall));
     counts.stray += __builtin_popcount(V::mask(V::but_not(of_load, within)));
     counts.inside += __builtin_popcount(V::mask(V::both(real, V::both(high, V::lt(nothing, least)))));
@@ -205,10 +207,13 @@ struct Pass {
 
   // What hangs over, and what can only be seen through a wall.
   void judge_outside(V::F u, V::F v, V::F l, V::M real, V::F over, const V::F inside[kWalls]) {
-    const float from = static_cast<float>(kBesideFrom * bed.scale), high = static_cast<float>(kBesideHigh * bed.scale), farthest = static_cast<float>(-kBesideTo * bed.scale);
+    const float from = static_cast<float>(kBesideFrom * bed.scale),
+                high = static_cast<float>(kBesideHigh * bed.scale),
+                farthest = static_cast<float>(-kBesideTo * bed.scale);
     V::M out = V::but_not(real, real);
     for (int w = kRear; w < kWalls; ++w)
-      out = V::either(out, V::both(V::lt(inside[w], V::set(frame.beside[w])), V::lt(V::set(farthest), inside[w])));
+      out = V::either(out,
+                      V::both(V::lt(inside[w], V::set(frame.beside[w])), V::lt(V::set(farthest), inside[w])));
     V::M beside = V::both(V::both(out, V::ge(over, V::set(from))), V::lt(over, V::set(high)));
     beside = V::both(V::both(beside, real), V::ge(inside[kFront], V::set(from)));
     counts.beside += __builtin_popcount(V::mask(beside));
@@ -276,8 +281,8 @@ struct Pass {
     load.count = low.count = 0;
   }
 
-  // Where so many points fall: into cells, or to where they are looked at closely. `loads` and `edges_so_far` are
-  // kept by the caller, in registers.
+  // Where so many points fall: into cells, or to where they are looked at closely. `loads` and `edges_so_far`
+  // are kept by the caller, in registers.
   template <class Points, bool kZeros>
   void place(const Points &points, std::int64_t first, int n, int &loads, int &edges_so_far) {
     V::F u, v, l;
@@ -285,8 +290,7 @@ struct Pass {
     V::M real = V::first(n);
     if (kZeros) {
       const V::F nothing = V::set(0.0f);
-      const V::F size =
-          V::greater(u, nothing - u) + V::greater(v, nothing - v) + V::greater(l, nothing - l);
+      const V::F size = V::greater(u, nothing - u) + V::greater(v, nothing - v) + V::greater(l, nothing - l);
       real = V::both(real, V::lt(nothing, size));
     }
     frame.motion.apply(u, v, l);
@@ -301,9 +305,8 @@ struct Pass {
       loads += __builtin_popcount(inner_lanes);
     }
     if (inner_lanes == real_lanes) return;
-    const V::M about =
-        V::both(V::both(V::ge(u, V::set(frame.outer[0])), V::lt(u, V::set(frame.outer[1]))),
-                V::both(V::ge(v, V::set(frame.outer[2])), V::lt(v, V::set(frame.outer[3]))));
+    const V::M about = V::both(V::both(V::ge(u, V::set(frame.outer[0])), V::lt(u, V::set(frame.outer[1]))),
+                               V::both(V::ge(v, V::set(frame.outer[2])), V::lt(v, V::set(frame.outer[3]))));
     const V::M near = V::both(V::but_not(real, inner), about);
     const unsigned near_lanes = V::mask(near);
     if (near_lanes == 0) return;
@@ -318,7 +321,8 @@ struct Pass {
     for (std::int64_t first = 0; first < count; first += kBlock) {
       const int n = static_cast<int>(count - first < kBlock ? count - first : kBlock);
       int loads = 0, edges = 0, i = 0;
-      for (; i + V::kLanes <= n; i += V::kLanes) place<Points, kZeros>(points, first + i, V::kLanes, loads, edges);
+      for (; i + V::kLanes <= n; i += V::kLanes)
+        place<Points, kZeros>(points, first + i, V::kLanes, loads, edges);
       if (i < n) place<Points, kZeros>(points, first + i, n - i, loads, edges);
       load.count = loads;
       counts.inside += loads;

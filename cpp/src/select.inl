@@ -7,7 +7,8 @@ constexpr double kSupport = 0.5;  // part of the neighbours with returns that mu
 constexpr std::int64_t kCompany = 2;
 constexpr double kThin = 0.2;    // part of the cells with returns below which a cloud is thin
 constexpr double kUnder = 0.05;  // m; a ray that passed this far beneath returns passed through what they show
-constexpr std::int64_t kCrowd = 12;  // returns about a cell that are believed against such rays: one may be false
+constexpr std::int64_t kCrowd =
+    12;                           // returns about a cell that are believed against such rays: one may be false
 constexpr double kPerched = 0.3;  // m above the load further in: more than load at the edge can stand
 
 struct Run {
@@ -53,8 +54,8 @@ struct Selection {
   std::int64_t company = kCompany;
   float lowest = 0.0f, per_level = 0.0f;  // m, of the levels' floor, less what counts as beneath; and 1 / m
 
-  // The lowest and highest level about each cell, so that most cells need no closer look, and how many returns at
-  // its height one must have for company: where the cloud is so thin that cells with returns have hardly any
+  // The lowest and highest level about each cell, so that most cells need no closer look, and how many returns
+  // at its height one must have for company: where the cloud is so thin that cells with returns have hardly any
   // neighbours, a surface shows no more than one.
   void look_around() {
     const Grid &g = bed.grid;
@@ -180,13 +181,15 @@ struct Selection {
   RunSums sums_among_others(const Cell &c, Run run, int i) {
     if (resolved != nullptr && resolved[i].mask != 0) {
       const Cell &own = resolved[i];
-      return {static_cast<double>(own.count()), static_cast<double>(own.steps()), static_cast<double>(own.squares)};
+      return {static_cast<double>(own.count()), static_cast<double>(own.steps()),
+              static_cast<double>(own.squares)};
     }
     const std::uint64_t wanted = levels(run.low, run.high);
     const RunSums dust = in_middles(c.mask & ~wanted, 1.0);
     const double n = static_cast<double>(c.count()) - dust.n, sum = static_cast<double>(c.steps()) - dust.sum;
     const double slack = 0.25 * Cell::kSteps;
-    if (n >= 1.0 && sum >= n * (run.low * Cell::kSteps - slack) && sum <= n * ((run.high + 1) * Cell::kSteps + slack)) {
+    if (n >= 1.0 && sum >= n * (run.low * Cell::kSteps - slack) &&
+        sum <= n * ((run.high + 1) * Cell::kSteps + slack)) {
       const RunSums flat = in_middles(c.mask & wanted, 1.0);
       const double mean = sum / n, middle = flat.sum / flat.n;
       return {n, sum, n * (mean * mean + flat.squares / flat.n - middle * middle)};
@@ -194,7 +197,8 @@ struct Selection {
     ++counts.unresolved;
     scratch.runs.low[i] = static_cast<std::uint8_t>(run.low);
     scratch.runs.high[i] = static_cast<std::uint8_t>(run.high);
-    return in_middles(c.mask & wanted, static_cast<double>(returns_on(c, wanted)) / __builtin_popcountll(c.mask & wanted));
+    return in_middles(c.mask & wanted,
+                      static_cast<double>(returns_on(c, wanted)) / __builtin_popcountll(c.mask & wanted));
   }
 
   // Mean height, variance and number of the returns of a run.
@@ -242,7 +246,8 @@ struct Selection {
     const std::uint64_t others = c.mask & ~levels(surface.low, surface.high);
     const int all = __builtin_popcountll(others);
     if (all == 0) return 0;
-    const int above = surface.high + kNear + 1 > 63 ? 0 : __builtin_popcountll(others & levels(surface.high + kNear + 1, 63));
+    const int above =
+        surface.high + kNear + 1 > 63 ? 0 : __builtin_popcountll(others & levels(surface.high + kNear + 1, 63));
     return (rejected * above + all / 2) / all;
   }
 
@@ -296,8 +301,8 @@ struct Selection {
   }
 };
 
-SurfaceCounts select_surface(const Bed &bed, const CellTable &table, const Columns &columns, const Cell *resolved,
-                             const Scratch &scratch, HeightMap &map) noexcept {
+SurfaceCounts select_surface(const Bed &bed, const CellTable &table, const Columns &columns,
+                             const Cell *resolved, const Scratch &scratch, HeightMap &map) noexcept {
   Selection selection{bed, table, columns, resolved, scratch, map};
   selection.run();
   return selection.counts;

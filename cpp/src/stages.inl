@@ -2,16 +2,16 @@
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a border between files
 #endif
-#include "wide.inl"
-#include "pass.inl"
 #include "air.inl"
-#include "select.inl"
-#include "membrane.inl"
+#include "align.inl"
 #include "hidden.inl"
 #include "integral.inl"
-#include "align.inl"
+#include "membrane.inl"
+#include "pass.inl"
+#include "select.inl"
+#include "wide.inl"
 
 constexpr Kernels all_stages(const char *name) {
-  return {name,           rasterise, sweep_rays,        select_surface, complete_surface, hidden_features,
+  return {name,         rasterise, sweep_rays,        select_surface, complete_surface, hidden_features,
           lower_hidden, integrate, gather_candidates, sum_class,      tally_class};
 }

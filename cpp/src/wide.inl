@@ -1,5 +1,5 @@
-// Sixteen cells side by side. Every instruction set makes of these what its vectors hold; the lanes never mix, so
-// the bits are the same.
+// Sixteen cells side by side. Every instruction set makes of these what its vectors hold; the lanes never mix,
+// so the bits are the same.
 
 typedef float Wide __attribute__((vector_size(64)));
 typedef std::int32_t WideInts __attribute__((vector_size(64)));
