@@ -42,6 +42,7 @@ campaign:
 
 bench:
 	@scripts/setup bench
+	@mkdir -p $(MEASURED)
 	$(BIN)/pytest benchmarks --benchmark-json=$(MEASURED)/peers.json --benchmark-quiet
 	$(BIN)/python benchmarks/ratios.py --json $(MEASURED)/ratios.json
 	$(BIN)/python benchmarks/growth.py --json $(MEASURED)/growth.json

@@ -2,14 +2,16 @@
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a border between files
 #endif
+// clang-format off: each builds on those before it
+#include "wide.inl"
+#include "pass.inl"
 #include "air.inl"
-#include "align.inl"
+#include "select.inl"
+#include "membrane.inl"
 #include "hidden.inl"
 #include "integral.inl"
-#include "membrane.inl"
-#include "pass.inl"
-#include "select.inl"
-#include "wide.inl"
+#include "align.inl"
+// clang-format on
 
 constexpr Kernels all_stages(const char *name) {
   return {name,         rasterise, sweep_rays,        select_surface, complete_surface, hidden_features,
