@@ -2,7 +2,7 @@
 
     python benchmarks/report.py build/bench
 
-The folder holds peers.json (pytest-benchmark), ratios.json and growth.json.
+The folder holds peers.json (pytest-benchmark), ratios.json and growth.json; of what is not there the page says nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from volest import __version__
 
@@ -59,13 +61,23 @@ def is_ours(name: str) -> bool:
     return name.startswith(("volest", "estimate many", "one after another", "whole load"))
 
 
-def machine(peers: dict[str, Any]) -> str:
+def machine(peers: dict[str, Any] | None) -> str:
     """Where, with what and when."""
+    if peers is None:
+        python = f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.system()}"
+        return f"Measured on {date.today()}: {processor()}, one core; volest {__version__}, {python}."
     info = peers["machine_info"]
     cpu = info["cpu"].get("brand_raw", info["cpu"].get("arch", "unknown CPU"))
     versions = ", ".join(f"{name} {version}" for name, version in info["peers"].items())
     python = f"Python {info['python_version']}, {platform.system()} {info['release']}"
     return f"Measured on {peers['datetime'][:10]}: {cpu}, one core; volest {__version__}, {python}; {versions}."
+
+
+def processor() -> str:
+    """The CPU's name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 def ratios_table(ratios: list[dict[str, Any]]) -> list[str]:
@@ -151,18 +163,23 @@ def draw_growth(growth: dict[str, list[tuple[str, float, dict[str, float]]]], pa
 
 def main(folder: Path) -> None:
     peers, ratios, growth = (
-        json.loads((folder / f"{name}.json").read_text()) for name in ("peers", "ratios", "growth")
+        json.loads(path.read_text()) if (path := folder / f"{name}.json").exists() else None
+        for name in ("peers", "ratios", "growth")
     )
-    benches = sorted(peers["benchmarks"], key=lambda bench: (bench["group"] or "", bench["stats"]["median"]))
-    groups = {question: list(found) for question, found in groupby(benches, key=lambda bench: bench["group"] or "")}
-    lines = [HEAD.format(machine=machine(peers)), "## What must hold", "", *ratios_table(ratios), ""]
-    lines += ["## As the work grows", "", "![Time over points, cells and sensors](images/growth.png)", ""]
-    lines += ["## Beside others", "", "![Medians by question](images/peers.png)", ""]
-    for question, found in groups.items():
-        lines += [f"### {question[0].upper()}{question[1:]}", "", *group_table(found), ""]
+    lines = [HEAD.format(machine=machine(peers))]
+    if ratios:
+        lines += ["## What must hold", "", *ratios_table(ratios), ""]
+    if growth:
+        lines += ["## As the work grows", "", "![Time over points, cells and sensors](images/growth.png)", ""]
+        draw_growth(growth, DOCS / "images" / "growth.png")
+    if peers:
+        benches = sorted(peers["benchmarks"], key=lambda bench: (bench["group"] or "", bench["stats"]["median"]))
+        groups = {question: list(found) for question, found in groupby(benches, key=lambda one: one["group"] or "")}
+        lines += ["## Beside others", "", "![Medians by question](images/peers.png)", ""]
+        for question, found in groups.items():
+            lines += [f"### {question[0].upper()}{question[1:]}", "", *group_table(found), ""]
+        draw_groups(groups, DOCS / "images" / "peers.png")
     PAGE.write_text("\n".join(lines), encoding="utf-8")
-    draw_groups(groups, DOCS / "images" / "peers.png")
-    draw_growth(growth, DOCS / "images" / "growth.png")
     print(f"wrote {PAGE}")
 
 
