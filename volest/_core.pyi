@@ -98,8 +98,8 @@ class Engine:
     state: NDArray[np.uint8]
 
 class Fused:
-    net_mass: tuple[float, float, float, float]
-    density: tuple[float, float, float, float] | None
+    net_mass_kg: tuple[float, float, float, float]
+    density_kg_m3: tuple[float, float, float, float] | None
     wet_fraction: tuple[float, float, float, float] | None
     probabilities: tuple[float, float, float]
     waste_class: str | None
@@ -111,7 +111,13 @@ class Mixture:
     most_kg_m3: float
     def __init__(self, dry_kg_m3: float, dry_log_std: float, wet_kg_m3: float, wet_log_std: float) -> None: ...
     def fuse(
-        self, volume: float, std: float, lower95: float, upper95: float, mass: float, mass_std: float
+        self,
+        volume_m3: float,
+        std_m3: float,
+        lower95_m3: float,
+        upper95_m3: float,
+        mass_kg: float,
+        mass_std_kg: float,
     ) -> Fused: ...
 
 def lzf_decompress(data: bytes, size: int) -> bytes: ...

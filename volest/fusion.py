@@ -38,8 +38,8 @@ def fuse(volume_m3: Quantity, net_kg: tuple[float, float] | None, profile: Waste
     if told.too_heavy or told.too_light:
         reasons = (_mismatch(told, mixture, v.value, net_kg[0], profile.name),)
     return Fused(
-        Quantity(*told.net_mass),
-        _quantity(told.density),
+        Quantity(*told.net_mass_kg),
+        _quantity(told.density_kg_m3),
         _quantity(told.wet_fraction),
         told.waste_class,
         ("weight_volume_mismatch",) if reasons else (),

@@ -27,8 +27,8 @@ Fused fuse_numbers(const Mixture &mixture, double value, double std, double lowe
 
 void bind_fusion(py::module_ &m) {
   py::class_<Fused>(m, "Fused")
-      .def_property_readonly("net_mass", [](const Fused &f) { return row(f.net_mass); })
-      .def_property_readonly("density", [](const Fused &f) { return row_if(f.has_density, f.density); })
+      .def_property_readonly("net_mass_kg", [](const Fused &f) { return row(f.net_mass); })
+      .def_property_readonly("density_kg_m3", [](const Fused &f) { return row_if(f.has_density, f.density); })
       .def_property_readonly("wet_fraction",
                              [](const Fused &f) { return row_if(f.has_wetness, f.wet_fraction); })
       .def_property_readonly("probabilities",
@@ -41,6 +41,6 @@ void bind_fusion(py::module_ &m) {
            py::arg("wet_log_std"))
       .def_readonly("least_kg_m3", &Mixture::least)
       .def_readonly("most_kg_m3", &Mixture::most)
-      .def("fuse", &fuse_numbers, py::arg("volume"), py::arg("std"), py::arg("lower95"), py::arg("upper95"),
-           py::arg("mass"), py::arg("mass_std"));
+      .def("fuse", &fuse_numbers, py::arg("volume_m3"), py::arg("std_m3"), py::arg("lower95_m3"),
+           py::arg("upper95_m3"), py::arg("mass_kg"), py::arg("mass_std_kg"));
 }

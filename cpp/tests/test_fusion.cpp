@@ -80,7 +80,7 @@ void sharp_densities_tell_the_fraction() {
     const double density = 1.0 / (w / 400.0 + (1.0 - w) / 100.0);
     const Fused f = weigh(sharp, 6.0, 0.001, 6.0 * density, 0.1);
     CHECK(f.has_wetness && near(f.wet_fraction.value, w, 2e-3) && f.wet_fraction.std < 0.01);
-    CHECK(f.waste_class == std::string(w <= 0.4 ? "dry" : w < 0.6 ? "mixed" : "wet"));
+    CHECK(f.waste_class && f.waste_class == std::string(w <= 0.4 ? "dry" : w < 0.6 ? "mixed" : "wet"));
   }
 }
 
