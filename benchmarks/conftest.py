@@ -11,6 +11,8 @@ from clock import pin
 
 pin()  # before any library counts the cores it may use
 
+import peers  # noqa: E402
+
 BUDGET_S = 1.0  # for the rounds of one job
 LEAST_ROUNDS, MOST_ROUNDS = 3, 500
 
@@ -20,6 +22,16 @@ Measure = Callable[[Callable[[], Any]], Any]
 def among(*contenders: Callable[..., Any]) -> pytest.MarkDecorator:
     """Runs a benchmark once for each contender."""
     return pytest.mark.parametrize("contender", contenders, ids=[one.__name__ for one in contenders])
+
+
+# How others make a volume of points whose bed is known.
+VOLUMES = among(
+    peers.numpy_bincount_map,
+    peers.scipy_binned_statistic_2d,
+    peers.scipy_griddata,
+    peers.scipy_delaunay,
+    peers.open3d_alpha_shape,
+)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import loads
 import numpy as np
 import peers
 import pytest
-from conftest import Measure, among
+from conftest import VOLUMES, Measure, among
 from loads import HEIGHT_M, LENGTH_M, STRUCK_M3, WIDTH_M, Points
 
 GROUP = pytest.mark.benchmark(group="a load with hidden parts")
@@ -33,13 +33,7 @@ def test_volest(measure: Measure, load: loads.Load) -> None:
 
 
 @GROUP
-@among(
-    peers.numpy_bincount_map,
-    peers.scipy_binned_statistic_2d,
-    peers.scipy_griddata,
-    peers.scipy_delaunay,
-    peers.open3d_alpha_shape,
-)
+@VOLUMES
 def test_peer(measure: Measure, contender: peers.Contender, load: loads.Load, on_load: Points) -> None:
     assert abs(measure(contender(on_load)) - load.volume_m3) < 0.1 * STRUCK_M3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import loads
 import peers
 import pytest
-from conftest import Measure, among
+from conftest import VOLUMES, Measure, among
 from loads import STRUCK_M3
 
 TOLD = pytest.mark.benchmark(group="a volume from 131,072 points on the load, pose as told")
@@ -22,13 +22,7 @@ def test_volest_told(measure: Measure) -> None:
 
 
 @TOLD
-@among(
-    peers.numpy_bincount_map,
-    peers.scipy_binned_statistic_2d,
-    peers.scipy_griddata,
-    peers.scipy_delaunay,
-    peers.open3d_alpha_shape,
-)
+@VOLUMES
 def test_peer_told(measure: Measure, contender: peers.Contender) -> None:
     load = loads.plain(walls=False)
     assert abs(measure(contender(load.in_bed())) - load.volume_m3) < 0.03 * STRUCK_M3

@@ -597,3 +597,11 @@ def test_a_load_among_many_that_is_no_load_raises(estimator: Estimator, top: Clo
     assert next(results).volume_m3 is not None
     with pytest.raises(InputError, match="nobody"):
         next(results)
+
+
+def test_a_pose_told_otherwise_once_is_not_believed_later(estimator: Estimator, top: Cloud) -> None:
+    """What was told of a sensor by the same name took the place of what the truck file tells."""
+    fresh = Estimator(estimator.truck)
+    sensor = fresh.truck.sensors[0]
+    fresh.measure([(replace(sensor, pose_std_xyz_m=0.2, pose_std_rpy_rad=0.05), top)])
+    assert_same(fresh.estimate({"top": top}), estimator.estimate({"top": top}))

@@ -66,8 +66,8 @@ class Estimator:
     def __init__(self, truck: Truck, *, find_bed: bool = True, lower_hidden: bool = True) -> None:
         self.truck = truck
         self._finds_bed, self._lowers_hidden = find_bed, lower_hidden
-        self._priors: dict[str | None, Prior] = {}
         self._sensors: dict[str | None, Sensor | None] = {sensor.id: sensor for sensor in truck.sensors} or {None: None}
+        self._priors = {name: prior_of(sensor) for name, sensor in self._sensors.items()}
         learned = truck.commissioned
         self.reference: Sequence[
             tuple[str, PlacedScan]
@@ -127,7 +127,6 @@ class Estimator:
         """An estimator of the same truck with an engine of its own."""
         twin = copy(self)
         twin._lock = threading.Lock()
-        twin._priors = {}
         twin._set_bed(self._empty)
         return twin
 
@@ -188,15 +187,16 @@ class Estimator:
         sight = self._look(placements) if again else self._surface_of(placements)
         if sight.used == 0:
             return self._rejected("no_points", "no return comes from inside the bed")
-        cover = self._cover()
+        surface = self._surface()
+        cover = self._cover(surface)
         if cover == "sure":
             return self._rejected("tarp", COVERED)
         if sight.rejected_fraction > BEYOND_REPAIR:
             return self._rejected("dust", f"{100 * sight.rejected_fraction:.0f} % of the returns are of no surface")
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
-        return self._assess(
-            placements, noise, Disturbance(sight, cover == "likely", self._blind_m2(placed.values()), changes)
-        )
+        blind_m2 = self._blind_m2(placed.values(), surface)
+        disturbance = Disturbance(sight, cover == "likely", blind_m2, changes)
+        return replace(self._assess(placements, noise, disturbance), surface=surface)
 
     def _refine(self, placements: Sequence[Placement]) -> None:
         """Puts the walls of a nominal bed where these scans show them, if it seems to be elsewhere."""
@@ -239,9 +239,9 @@ class Estimator:
             volumes.append(self.integral().volume)
         return change_between(np.stack(heights), volumes, self.bed.layout.scale)
 
-    def _cover(self) -> Cover:
-        """Whether what the engine holds is a sheet over the bed."""
-        return cover_of(self._edge, self.bed.layout.scale, self.height_m(), self.seen())
+    def _cover(self, surface: Surface) -> Cover:
+        """Whether this surface is a sheet over the bed."""
+        return cover_of(self._edge, self.bed.layout.scale, surface.height, surface.state == SEEN)
 
     def _misfit(self, misfit: Misfit, prior: Prior, xyz: NDArray[np.float32]) -> Result:
         """Why there is no estimate; a sheet hides the walls that the bed is found by."""
@@ -249,22 +249,22 @@ class Estimator:
             self._engine.clear()
             self._engine.add(xyz, prior.pose, prior.rays)
             self._engine.finish()
-            if self._cover() == "sure":
+            if self._cover(self._surface()) == "sure":
                 return self._rejected("tarp", COVERED)
         return self._rejected(misfit.flag, misfit.reason)
 
-    def _blind_m2(self, placed: Collection[Sequence[Placement]]) -> float:
+    def _blind_m2(self, placed: Collection[Sequence[Placement]], surface: Surface) -> float:
         """The part of the load's surface that lies in a blind part of a sensor's view."""
-        layout, state = self.bed.layout, self._engine.state
+        layout, state = self.bed.layout, surface.state
         unseen = (state != 0) & (state != SEEN)
         sensors = [series[0].pose[:3, 3] for series in placed if series[0].rays]
         if not sensors or not unseen.any():
             return 0.0
-        surface = np.stack([*self._edge.places, self.height_m()], axis=-1)
-        nearest = min(float(np.sqrt(np.square(surface[unseen] - sensor).sum(axis=-1).min())) for sensor in sensors)
+        places = np.stack([*self._edge.places, surface.height], axis=-1)
+        nearest = min(float(np.sqrt(np.square(places[unseen] - sensor).sum(axis=-1).min())) for sensor in sensors)
         if not may_be_blind(unseen, layout.cell_m, nearest):
             return 0.0
-        cells = surface[state != 0].astype(np.float64)
+        cells = places[state != 0].astype(np.float64)
         blind = np.zeros(len(cells), dtype=bool)
         for series in placed:
             if series[0].rays:
@@ -326,7 +326,6 @@ class Estimator:
             centroid_m=None if moment is None else (float(moment[0]), float(moment[1]), float(moment[2])),
             heaped_volume_m3=integral.heaped,
             volume_budget_m3=parts,
-            surface=self._surface(),
         )
 
     def _gross(self, gross_kg: float | GrossMass | None) -> tuple[GrossMass, Scale] | None:
@@ -361,17 +360,14 @@ class Estimator:
         return Result(truck_id=self.truck.id, status="rejected", flags=(flag,), reasons=(reason,))
 
     def _surface(self) -> Surface:
-        """Copies of the height maps, for pictures."""
+        """Copies of the height maps of the load that was measured last."""
         engine = self._engine
         return Surface(self.bed, engine.height, engine.bound, engine.state)
 
     def _prior(self, sensor: Sensor | None) -> Prior:
         """What is told of a sensor's pose."""
         name = None if sensor is None else sensor.id
-        known = self._priors.get(name)
-        if known is None or sensor is not self._sensors.get(name):
-            known = self._priors[name] = prior_of(sensor)
-        return known
+        return self._priors[name] if self._sensors.get(name) is sensor else prior_of(sensor)
 
     def _frames(
         self, scans: Scan | Mapping[str, Scan | Sequence[Scan]]

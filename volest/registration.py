@@ -131,9 +131,8 @@ def _likeliest(
     """The most probable pose about the told one."""
     scale = bed.layout.scale
     reach = min(max(3.0 * prior.std_m, LEAST_REACH_M), LARGEST_REACH_M) * scale
-    if prior.std_m <= VAGUE_M * scale:
-        return engine.find_bed(xyz, prior.pose, std, prior.rays, reach)
-    return engine.find_bed(xyz, prior.pose, std, prior.rays, reach, _starts(prior, std, bed))
+    starts = None if prior.std_m <= VAGUE_M * scale else _starts(prior, std, bed)
+    return engine.find_bed(xyz, prior.pose, std, prior.rays, reach, starts)
 
 
 def _strays(found: Registration, std: NDArray[np.float64]) -> bool:

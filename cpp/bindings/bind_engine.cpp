@@ -104,7 +104,7 @@ class BoundEngine {
 // The stages for a named instruction set; the fastest for an empty name.
 const Kernels &kernels_named(const std::string &isa) {
   if (isa.empty()) return best_kernels();
-  for (const Isa each : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
+  for (const Isa each : kEveryIsa) {
     const Kernels *found = kernels_for(each);
     if (found != nullptr && isa == found->name) return *found;
   }
@@ -113,7 +113,7 @@ const Kernels &kernels_named(const std::string &isa) {
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
-  for (const Isa each : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512})
+  for (const Isa each : kEveryIsa)
     if (const Kernels *found = kernels_for(each)) names.emplace_back(found->name);
   return names;
 }

@@ -30,20 +30,6 @@ struct Bed {
     return least;
   }
 
-  // Whether p is so near to a wall, or behind it, that it is a return of the wall.
-  bool on_wall(Vec3 p) const {
-    for (int i = 0; i < kWalls; ++i)
-      if (walls[i].distance(p) < skin[i] && p.z < rim_height(p.x, p.y) + skin[i]) return true;
-    return false;
-  }
-
-  // Distance of p to the nearest inner wall; negative behind it.
-  double inside_walls(Vec3 p) const {
-    double least = walls[0].distance(p);
-    for (int i = 1; i < kWalls; ++i) least = std::fmin(least, walls[i].distance(p));
-    return least;
-  }
-
   // Height of the walls with their liners over (x, y), at most that of their tops; -1e9 where only the floor
   // lies below.
   double wall_height(double x, double y) const {

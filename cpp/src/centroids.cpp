@@ -45,7 +45,7 @@ class Sound {
   Span span;
 
  private:
-  // As Cloud::read, without a branch.
+  // Whether it is a measurement, without a branch.
   static std::int64_t copy_if_sound(const char *from, float *to) {
     float v[3];
     std::memcpy(v, from, sizeof v);

@@ -127,7 +127,7 @@ std::uint32_t Engine::bit_of(Vec3 sensor) noexcept {
 }
 
 PassCounts Engine::pass(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
-  if (is_fresh_) drop();
+  drop();
   fresh_sensor_ = pose.t;
   fresh_rays_ = rays;
   is_fresh_ = true;

@@ -58,7 +58,8 @@ struct Grid {
   }
 };
 
-// Float32 points as the caller holds them; never copied.
+// Float32 points as the caller holds them; never copied. NaN, infinity, absurd distances and the 0 0 0 of a
+// lost return are no measurements.
 struct Cloud {
   const char *data;  // x of the first point; y and z follow it
   std::int64_t count;
@@ -66,16 +67,6 @@ struct Cloud {
 
   // The farthest coordinate that counts as a measurement, m.
   static constexpr float farthest = 1e4f;
-
-  // Reads point i; false for NaN, infinity, absurd distances and the 0 0 0 of a lost return.
-  bool read(std::int64_t i, Vec3 &p) const {
-    float v[3];
-    std::memcpy(v, data + i * stride, sizeof v);
-    if (!(std::fabs(v[0]) < farthest && std::fabs(v[1]) < farthest && std::fabs(v[2]) < farthest)) return false;
-    if (v[0] == 0.0f && v[1] == 0.0f && v[2] == 0.0f) return false;
-    p = {v[0], v[1], v[2]};
-    return true;
-  }
 };
 
 inline double clamp(double v, double low, double high) { return v < low ? low : (v > high ? high : v); }

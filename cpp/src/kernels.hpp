@@ -9,6 +9,7 @@
 namespace volest {
 
 enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
+constexpr Isa kEveryIsa[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
 
 struct Kernels {
   const char *name;

@@ -234,28 +234,31 @@ struct Pass {
     counts.through += __builtin_popcount(through);
   }
 
-  // Removes what does not belong to the run of levels that is a cell's surface.
-  void leave_out_others() {
+  // Of what falls keeps only where `stays(cell, level)` holds.
+  template <class Stays>
+  void keep_where(Stays stays) {
     int kept = 0;
     for (int i = 0; i < load.count; ++i) {
-      const std::int32_t cell = load.cell[i], level = load.step[i] >> Cell::kStepShift;
+      const std::int32_t cell = load.cell[i], step = load.step[i];
       load.cell[kept] = cell;
-      load.step[kept] = load.step[i];
-      kept += level >= runs->low[cell] && level <= runs->high[cell];
+      load.step[kept] = step;
+      kept += stays(cell, step >> Cell::kStepShift);
     }
     load.count = kept;
   }
 
   // Removes what falls on fixtures of the empty bed.
   void leave_out_fixtures() {
-    int kept = 0;
-    for (int i = 0; i < load.count; ++i) {
-      load.cell[kept] = load.cell[i];
-      load.step[kept] = load.step[i];
-      kept += !(bed.fixtures[load.cell[i]] >> (load.step[i] >> Cell::kStepShift) & 1);
-    }
-    counts.fixture += load.count - kept;
-    load.count = kept;
+    const int before = load.count;
+    keep_where([&](std::int32_t cell, std::int32_t level) { return !(bed.fixtures[cell] >> level & 1); });
+    counts.fixture += before - load.count;
+  }
+
+  // Removes what does not belong to the run of levels that is a cell's surface.
+  void leave_out_others() {
+    keep_where([&](std::int32_t cell, std::int32_t level) {
+      return level >= runs->low[cell] && level <= runs->high[cell];
+    });
   }
 
   void add_up(bool has_fixtures) {

@@ -201,7 +201,7 @@ inline bool same_bits(const Engine &a, const Engine &b) {
 // The stages for every instruction set that this machine has.
 inline std::vector<const Kernels *> all_kernels() {
   std::vector<const Kernels *> found;
-  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512})
+  for (const Isa isa : kEveryIsa)
     if (const Kernels *kernels = kernels_for(isa)) found.push_back(kernels);
   return found;
 }
