@@ -215,9 +215,9 @@ def test_float32_whose_dtype_is_another_object_is_float32() -> None:
 
 
 def test_ten_million_rows_are_not_copied() -> None:
-    bed, pose = BedModel.nominal(TRUCK), above(4.0)
-    one = np.array([0.3, 0.2, -3.5], np.float32)
-    many = np.broadcast_to(one, (10_000_000, 3))  # 120 MB if it were copied
+    bed, pose = BedModel.nominal(TRUCK), above(1.5)
+    numbers = np.random.default_rng(1).uniform(-1.4, 1.4, 10_000_002).astype(np.float32)
+    many = np.lib.stride_tricks.sliding_window_view(numbers, 3)  # 120 MB if it were copied
     engine = bed.engine()
     tracemalloc.start()
     try:
@@ -226,21 +226,21 @@ def test_ten_million_rows_are_not_copied() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert counts.load == 10_000_000
-    assert found.candidates == 0
+    between = np.count_nonzero(np.abs(numbers[1:-1]) < TRUCK.width_m / 2)
+    assert counts.inside == pytest.approx(between, rel=0.02)  # told by the few that it looked at
+    assert 0 < found.candidates < 10_000
     assert peak < 1_000_000
-    engine.finish()
-    assert engine.count.max() == 0  # a single place among nothing is dust, however often it returned
 
 
 def test_counts_in_one_voxel_do_not_overflow() -> None:
     bed = BedModel.nominal(TRUCK)
     engine = bed.engine()
     spot = np.array([[0.31, 0.22, 0.5], [0.36, 0.22, 0.5], [0.31, 0.27, 0.5], [0.36, 0.27, 0.5]], np.float32)
-    for point in spot:
-        engine.add(np.broadcast_to(point, (4_000_000, 3)), np.eye(4), False)
+    for _ in range(64):
+        for point in spot:
+            engine.add(np.broadcast_to(point, (16_000, 3)), np.eye(4), False)
     engine.finish()
-    assert engine.count.max() == 4_000_000
+    assert engine.count.max() == 64 * 16_000
     assert engine.height[engine.state == oracle.SEEN] == pytest.approx(0.5, abs=1e-4)
 
 

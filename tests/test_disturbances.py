@@ -179,7 +179,7 @@ def test_a_view_that_ends_is_not_blind() -> None:
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.floats(0, 1), st.floats(0, 3))
 def test_disturbances_only_widen(used: int, rejected: int, hanging: float, blind_m2: float) -> None:
-    sight = Sight(used, used + rejected, rejected, int(hanging * rejected))
+    sight = Sight(used, used + rejected, rejected, int(hanging * rejected), 0.9)
     budget = {"hidden": 0.1, "surface": 0.02, "pose": 0.03}
     still = Disturbance(sight, False, blind_m2, ())
     moved = replace(still, changes=(Change(0.1, 4.0, 6.0),))

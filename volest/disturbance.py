@@ -22,19 +22,20 @@ class Sight:
     """Returns by what they are."""
 
     used: int  # for the load's surface
-    over_bed: int  # of load, walls and fixtures, and those of none of them
+    over_bed: int  # the same and those that no surface explains
     rejected: int  # no surface explains them
     hanging: int  # of those, the ones in the air above the surface
+    share: float  # part of all over the bed that these are; the others are of walls and fixtures
 
     @property
     def rejected_fraction(self) -> float:
         """The part of the returns over the bed that is of no surface."""
-        return self.rejected / max(self.over_bed, 1)
+        return self.share * self.rejected / max(self.over_bed, 1)
 
     @property
     def hanging_fraction(self) -> float:
         """The part of the returns over the bed that hangs in the air."""
-        return self.hanging / max(self.over_bed, 1)
+        return self.share * self.hanging / max(self.over_bed, 1)
 
 
 @dataclass(frozen=True, slots=True)

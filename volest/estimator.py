@@ -227,8 +227,11 @@ class Estimator:
             counts = engine.finish()
         if self._lowers_hidden:
             engine.lower_hidden(self._hidden_weights)
-        over_bed = counts.used + counts.rejected + sum(p.counts.wall + p.counts.fixture for p in placements)
-        return Sight(counts.used, over_bed, counts.rejected, counts.hanging)
+        load = sum(p.counts.load for p in placements)
+        others = sum(p.counts.wall + p.counts.fixture for p in placements)
+        # The engine looks at so many of the returns as it has room for; the placements tell of all.
+        share = load / max(load + others, 1)
+        return Sight(counts.used, counts.used + counts.rejected, counts.rejected, counts.hanging, share)
 
     def _change(self, series: Sequence[Placement]) -> Change:
         """What changed between the frames of one sensor."""

@@ -107,7 +107,7 @@ def place(
         found = _likeliest(engine, bed, prior, std, xyz)
         # Walls look alike from any height; of a vague pose other heights were tried.
         lifted = prior.std_m <= VAGUE_M * bed.layout.scale and (found.above > MUCH_ABOVE or found.tops < PLAIN_TOPS)
-    counts = engine.pass_over(xyz, found, prior.rays)
+    counts = engine.pass_found(found, prior.rays) if find_bed else engine.pass_over(xyz, found, prior.rays)
     if not _is_sound(found, counts):
         engine.drop()
         return _place_knocked(engine, bed, prior, xyz) or _misfit(engine, bed, prior, xyz, found, counts)
@@ -149,7 +149,7 @@ def _search(
     found = engine.find_bed(points, pose, wide, prior.rays, LARGEST_REACH_M * bed.layout.scale)
     if not _agrees(found):
         return None
-    counts = engine.pass_over(points, found, prior.rays)
+    counts = engine.pass_found(found, prior.rays)
     engine.drop()
     return None if _overflows(counts, SURE_BESIDE) else (found, counts)
 
@@ -186,7 +186,7 @@ def check_reference(engine: Engine, bed: BedModel, scan: PlacedScan) -> Misfit |
     """Whether the bed made from this scan is in it; a bed that was put together from anything else is not."""
     std = np.array([0.01] * 3 + [0.005] * 3)
     found = engine.find_bed(scan.xyz, scan.pose, std, scan.rays, LEAST_REACH_M * bed.layout.scale)
-    counts = engine.pass_over(scan.xyz, found, scan.rays)
+    counts = engine.pass_found(found, scan.rays)
     engine.drop()
     return None if _is_sound(found, counts) else Misfit(*_why(found, counts, int(is_return(scan.xyz).sum())))
 

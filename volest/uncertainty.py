@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -136,10 +137,10 @@ def terms_of(integral: Integral, bed: BedModel, placements: Sequence[Placement],
 def _pose(integral: Integral, placements: Sequence[Placement]) -> float:
     """Each scan moves its own share of the surface when its pose is off."""
     total = sum(p.counts.inside for p in placements)
-    variance = 0.0
+    variances = []
     for p in placements:
         slide, turn = integral.lever[:3], integral.lever[3:]
         # The rotation is about the sensor's place, the levers are about the bed's origin.
         gradient = np.concatenate([slide, turn - np.cross(p.pose[:3, 3], slide)])
-        variance += (p.counts.inside / max(total, 1)) ** 2 * float(gradient @ p.covariance @ gradient)
-    return float(np.sqrt(variance))
+        variances.append((p.counts.inside / max(total, 1)) ** 2 * float(gradient @ p.covariance @ gradient))
+    return math.sqrt(math.fsum(variances))  # in any order

@@ -266,6 +266,13 @@ void bind_engine(py::module_ &m) {
             return pass_from(e, points, found.pose, rays);
           },
           py::arg("points"), py::arg("found"), py::arg("rays"))
+      .def(
+          "pass_found",
+          [](BoundEngine &e, const Registration &found, bool rays) {
+            const py::gil_scoped_release release;
+            return e->pass_found(found, rays);
+          },
+          py::arg("found"), py::arg("rays"))
       .def("keep", [](BoundEngine &e) { e->keep(); })
       .def("drop", [](BoundEngine &e) { e->drop(); })
       .def("clear", [](BoundEngine &e) { e->clear(); })

@@ -1,58 +1,55 @@
-// The two passes that registration makes over points: gathering those near walls, and summing over them.
+// The passes that registration makes over points: gathering those near walls, and summing over them.
 
-inline V::U hash_of(V::F x, V::F y, V::F z) {
-  V::U h = (V::bits(x) * V::words(0x9E3779B1u)) ^ (V::bits(y) * V::words(0x85EBCA77u)) ^
-           (V::bits(z) * V::words(0xC2B2AE3Du));
-  h ^= h >> 15;
-  h *= V::words(0x2C1B3C6Du);
-  return h ^ (h >> 13);
+// n p - d, of p in m.
+inline Affine affine_of(Vec3 n, double d) {
+  return {static_cast<float>(n.x), static_cast<float>(n.y), static_cast<float>(n.z), static_cast<float>(-d)};
+}
+
+// How far inside the nearest wall, inside the next, and which is the nearest.
+inline V::F nearest_wall(const V::F inside[kWalls], V::F &second, V::F &which) {
+  V::F least = inside[0];
+  second = V::set(1e9f);
+  which = V::set(0.0f);
+  for (int w = 1; w < kWalls; ++w) {
+    const V::F s = inside[w];
+    which = V::where(V::lt(s, least), V::set(static_cast<float>(w)), which);
+    second = V::lower(second, V::greater(s, least));
+    least = V::lower(s, least);
+  }
+  return least;
+}
+
+// The nearest whole number of units, as a float; halves go up.
+inline V::F in_units(V::F v, float per_unit) {
+  const V::F most = V::set(static_cast<float>(kMostUnits)), up = V::set(static_cast<float>(kMostUnits) + 0.5f);
+  const V::F units = V::lower(V::greater(v * V::set(per_unit), V::set(0.0f) - most), most);
+  return __builtin_convertvector(V::whole(units + up), V::F) - most;
 }
 
 struct Gather {
   const Bed &bed;
   Candidates &out;
+  Motion motion;
   float reach, behind, over_low, corner, per_unit;
-  Motion motion{};
-  float outer[4] = {}, inner[4] = {};  // least and greatest x, least and greatest y
-  float least_z = 0.0f, greatest_z = 0.0f;
   Affine wall[kWalls] = {}, over{};
-  std::uint32_t keep = 0xFFFFFFFFu;
+  std::uint32_t keep;
   int count = 0;
-  alignas(64) float near[3][kBlock + V::kLanes] = {};
+  alignas(64) float near[3][kBlock + V::kLanes] = {};  // of a block, those whose hash lets them stay
   int nears = 0;
 
   Gather(const Bed &b, Candidates &candidates, const Pose &prior, double reach_m, double behind_m,
-         double corner_m)
+         double corner_m, std::uint32_t at_first)
       : bed(b),
         out(candidates),
+        motion(in_metres(prior)),
         reach(static_cast<float>(reach_m)),
         behind(static_cast<float>(-behind_m)),
         over_low(static_cast<float>(-2.0 * b.rim[0])),
         corner(static_cast<float>(corner_m)),
-        per_unit(static_cast<float>(1.0 / candidates.unit)) {
-    const double t[3] = {prior.t.x, prior.t.y, prior.t.z};
-    for (int i = 0; i < 3; ++i) {
-      for (int j = 0; j < 3; ++j) motion.m[4 * i + j] = static_cast<float>(prior.R[3 * i + j]);
-      motion.m[4 * i + 3] = static_cast<float>(t[i]);
-    }
-    const Grid &g = bed.grid;
-    const double half_x = 0.5 * g.nx * g.cell + behind_m, half_y = 0.5 * g.ny * g.cell + behind_m;
-    const double slant = std::fabs(bed.rim[1]) * half_x + std::fabs(bed.rim[2]) * half_y;
-    const double low = -bed.rim[0] - slant, high = bed.rim[0] + slant + reach_m;
-    least_z = static_cast<float>(low);
-    greatest_z = static_cast<float>(high);
-    over = {static_cast<float>(-bed.rim[1]), static_cast<float>(-bed.rim[2]), 1.0f,
-            static_cast<float>(-bed.rim[0])};
-    for (int w = 0; w < kWalls; ++w) {
-      const Plane &p = bed.walls[w];
-      wall[w] = {static_cast<float>(p.n.x), static_cast<float>(p.n.y), static_cast<float>(p.n.z),
-                 static_cast<float>(-p.d)};
-      const int side = w < kLeft ? 1 - w : 5 - w;  // front: greatest x, rear: least x, left: greatest y, right
-      const WallReach in = wall_reach(bed, w, reach_m + 1e-3, low, high),
-                      off = wall_reach(bed, w, -behind_m - 1e-3, low, high);
-      inner[side] = static_cast<float>(in.farthest);
-      outer[side] = static_cast<float>(off.nearest);
-    }
+        per_unit(static_cast<float>(1.0 / candidates.unit)),
+        keep(at_first) {
+    over = affine_of(bed.over_tops(), bed.rim[0]);
+    for (int w = 0; w < kWalls; ++w) wall[w] = affine_of(bed.walls[w].n, bed.walls[w].d);
   }
 
   // When there is no room left, half of all go by their hash.
@@ -77,65 +74,41 @@ struct Gather {
     }
   }
 
-  // The nearest whole number of units, as a float; halves go up.
-  V::F whole(V::F v) const {
-    const V::F most = V::set(static_cast<float>(kMostUnits)),
-               up = V::set(static_cast<float>(kMostUnits) + 0.5f);
-    const V::F units = V::lower(V::greater(v * V::set(per_unit), V::set(0.0f) - most), most);
-    return __builtin_convertvector(V::whole(units + up), V::F) - most;
-  }
-
   void judge(int first, int n) {
-    const V::F x = V::load(near[0] + first), y = V::load(near[1] + first), z = V::load(near[2] + first);
-    V::F least = wall[0].at(x, y, z), second = V::set(1e9f), which = V::set(0.0f);
-    for (int w = 1; w < kWalls; ++w) {
-      const V::F s = wall[w].at(x, y, z);
-      const V::M nearer = V::lt(s, least);
-      second = V::lower(second, V::greater(s, least));
-      which = V::where(nearer, V::set(static_cast<float>(w)), which);
-      least = V::lower(s, least);
-    }
+    V::F x = V::load(near[0] + first), y = V::load(near[1] + first), z = V::load(near[2] + first);
+    const V::U hash = hash_of(x, y, z);
+    motion.apply(x, y, z);
+    const V::F insides[kWalls] = {wall[0].at(x, y, z), wall[1].at(x, y, z), wall[2].at(x, y, z),
+                                  wall[3].at(x, y, z)};
+    V::F second, which;
+    const V::F least = nearest_wall(insides, second, which);
     const V::F above = over.at(x, y, z);
     const V::M level = V::both(V::ge(V::set(reach), above), V::ge(above, V::set(over_low)));
     const V::M about = V::both(V::ge(V::set(reach), least), V::ge(least, V::set(behind)));
-    const V::U hash = hash_of(x, y, z);
-    V::M kept = V::both(V::both(V::first(n), V::both(level, about)), V::ge(second, V::set(corner)));
-    kept = V::both(kept, V::none(hash & V::words(~keep)));
+    const V::M kept = V::both(V::both(V::first(n), V::both(level, about)), V::ge(second, V::set(corner)));
     const unsigned lanes = V::mask(kept);
     if (lanes == 0) return;
-    V::pack(out.loose[0] + count, kept, whole(x));
-    V::pack(out.loose[1] + count, kept, whole(y));
-    V::pack(out.loose[2] + count, kept, whole(z));
+    V::pack(out.loose[0] + count, kept, in_units(x, per_unit));
+    V::pack(out.loose[1] + count, kept, in_units(y, per_unit));
+    V::pack(out.loose[2] + count, kept, in_units(z, per_unit));
     V::pack(out.over + count, kept, above);
     V::pack(out.wall + count, kept, V::whole(which));
     V::pack(reinterpret_cast<std::int32_t *>(out.hash) + count, kept, V::I(hash));
     count += __builtin_popcount(lanes);
   }
 
-  template <class Points>
-  void place(const Points &points, std::int64_t first, int n) {
-    V::F x, y, z;
-    points.load(first, n, x, y, z);
-    const V::F nothing = V::set(0.0f);
-    const V::F size = V::greater(x, nothing - x) + V::greater(y, nothing - y) + V::greater(z, nothing - z);
-    motion.apply(x, y, z);
-    const V::M within = V::both(V::both(V::both(V::ge(x, V::set(outer[0])), V::ge(V::set(outer[1]), x)),
-                                        V::both(V::ge(y, V::set(outer[2])), V::ge(V::set(outer[3]), y))),
-                                V::both(V::ge(z, V::set(least_z)), V::ge(V::set(greatest_z), z)));
-    const V::M amid = V::both(V::both(V::lt(V::set(inner[0]), x), V::lt(x, V::set(inner[1]))),
-                              V::both(V::lt(V::set(inner[2]), y), V::lt(y, V::set(inner[3]))));
-    const V::M kept = V::both(V::both(V::first(n), V::lt(nothing, size)), V::but_not(within, amid));
-    if (V::mask(kept) == 0) return;
+  void place(const Stream &points, int first, int n) {
+    const V::F x = V::load(points.x + first), y = V::load(points.y + first), z = V::load(points.z + first);
+    const V::M kept = V::both(V::first(n), V::none(hash_of(x, y, z) & V::words(~keep)));
     V::pack(near[0] + nears, kept, x);
     V::pack(near[1] + nears, kept, y);
     V::pack(near[2] + nears, kept, z);
     nears += __builtin_popcount(V::mask(kept));
   }
 
-  template <class Points>
-  void run(const Points &points, std::int64_t points_count) {
-    for (std::int64_t first = 0; first < points_count; first += kBlock) {
-      const int n = static_cast<int>(points_count - first < kBlock ? points_count - first : kBlock);
+  void run(const Stream &points) {
+    for (int first = 0; first < points.count; first += kBlock) {
+      const int n = points.count - first < kBlock ? points.count - first : kBlock;
       for (int i = 0; i < n; i += V::kLanes) place(points, first + i, n - i < V::kLanes ? n - i : V::kLanes);
       for (int i = 0; i < nears; i += V::kLanes) judge(i, nears - i < V::kLanes ? nears - i : V::kLanes);
       nears = 0;
@@ -144,14 +117,12 @@ struct Gather {
   }
 };
 
-// Gathers the points of a scan that lie near walls and tops as the prior has them; how many.
-int gather_candidates(const Bed &bed, const Cloud &cloud, const Pose &prior, double reach_m, double behind_m,
+int gather_candidates(const Bed &bed, const Stream &outline, const Pose &prior, double reach_m, double behind_m,
                       double corner_m, Candidates &out) noexcept {
-  Gather gather(bed, out, prior, reach_m, behind_m, corner_m);
-  if (cloud.stride == 12)
-    gather.run(PackedPoints{cloud.data}, cloud.count);
-  else
-    gather.run(StridedPoints{cloud.data, cloud.stride}, cloud.count);
+  std::uint32_t keep = outline.keep;
+  for (int left = outline.count; left > 2 * kCandidateCapacity; left /= 2) keep >>= 1;
+  Gather gather(bed, out, prior, reach_m, behind_m, corner_m, keep);
+  gather.run(outline);
   return gather.count;
 }
 
@@ -178,39 +149,122 @@ inline Floats8 weights8(Floats8 residual, float per_width, Ints8 counts) {
   return __builtin_convertvector(__builtin_convertvector(bell, Ints8), Floats8);
 }
 
-// Moments of the candidates of one class under Tukey's weights for a kernel of so many metres.
+// Sums of moments of points of one class under Tukey's weights.
+struct MomentSums {
+  Doubles8 part[kMoments] = {};
+
+  void add(const float *px, const float *py, const float *pz, int count, bool is_face, const WallView &view,
+           float width) {
+    const float per_width = 1.0f / width, reach = width < view.rim_reach ? width : view.rim_reach;
+    for (int first = 0; first < count; first += kSumLanes) {
+      const Floats8 x = load8(px + first), y = load8(py + first), z = load8(pz + first);
+      const Floats8 inside = affine8(view.face, x, y, z), over = affine8(view.over, x, y, z);
+      const std::int32_t n = count - first;
+      const Ints8 real = kEightLanes < Ints8{n, n, n, n, n, n, n, n}, below = over < eight(-view.edge);
+      const Ints8 topmost = (inside < eight(view.rim_least)) & (inside > eight(-view.rim_width)) &
+                            (over < eight(reach)) & (over > eight(-reach));
+      const Floats8 w = is_face ? weights8(inside, per_width, real & below)
+                                : weights8(over, per_width, real & topmost & ~below);
+      const Doubles8 dw = __builtin_convertvector(w, Doubles8), dx = __builtin_convertvector(x, Doubles8),
+                     dy = __builtin_convertvector(y, Doubles8), dz = __builtin_convertvector(z, Doubles8);
+      const Doubles8 wx = dw * dx, wy = dw * dy, wz = dw * dz;
+      part[0] += dw;
+      part[1] += wx;
+      part[2] += wy;
+      part[3] += wz;
+      part[4] += wx * dx;
+      part[5] += wx * dy;
+      part[6] += wx * dz;
+      part[7] += wy * dy;
+      part[8] += wy * dz;
+      part[9] += wz * dz;
+    }
+  }
+  void total(double out[kMoments]) const {
+    for (int m = 0; m < kMoments; ++m) {
+      out[m] = 0.0;
+      for (int k = 0; k < kSumLanes; ++k) out[m] += part[m][k];
+    }
+  }
+};
+
+// Moments of the candidates of one class for a kernel of so many metres.
 void sum_class(const Candidates &c, int kind, const WallView &view, float width,
                double out[kMoments]) noexcept {
-  Doubles8 sums[kMoments] = {};
-  const bool is_face = kind < kWalls;
-  const float per_width = 1.0f / width, reach = width < view.rim_reach ? width : view.rim_reach;
-  for (int first = c.from[kind]; first < c.from[kind + 1]; first += kSumLanes) {
-    const Floats8 x = load8(c.x + first), y = load8(c.y + first), z = load8(c.z + first);
-    const Floats8 inside = affine8(view.face, x, y, z), over = affine8(view.over, x, y, z);
-    const std::int32_t n = c.from[kind + 1] - first;
-    const Ints8 real = kEightLanes < Ints8{n, n, n, n, n, n, n, n}, below = over < eight(-view.edge);
-    const Ints8 topmost = (inside < eight(view.rim_least)) & (inside > eight(-view.rim_width)) &
-                          (over < eight(reach)) & (over > eight(-reach));
-    const Floats8 w = is_face ? weights8(inside, per_width, real & below)
-                              : weights8(over, per_width, real & topmost & ~below);
-    const Doubles8 dw = __builtin_convertvector(w, Doubles8), dx = __builtin_convertvector(x, Doubles8),
-                   dy = __builtin_convertvector(y, Doubles8), dz = __builtin_convertvector(z, Doubles8);
-    const Doubles8 wx = dw * dx, wy = dw * dy, wz = dw * dz;
-    sums[0] += dw;
-    sums[1] += wx;
-    sums[2] += wy;
-    sums[3] += wz;
-    sums[4] += wx * dx;
-    sums[5] += wx * dy;
-    sums[6] += wx * dz;
-    sums[7] += wy * dy;
-    sums[8] += wy * dz;
-    sums[9] += wz * dz;
+  const int from = c.from[kind];
+  MomentSums sums;
+  sums.add(c.x + from, c.y + from, c.z + from, c.from[kind + 1] - from, kind < kWalls, view, width);
+  sums.total(out);
+}
+
+// Sorts points of an outline by what they lie on, a block at a time, and sums each class up.
+struct OutlineSums {
+  Motion motion;
+  const WallView *views;
+  float per_unit, width, corner;
+  MomentSums sums[kClasses] = {};
+  alignas(64) float at[kClasses][3][kBlock + V::kLanes] = {};
+  int count[kClasses] = {};
+
+  static V::F affine(const float f[4], V::F x, V::F y, V::F z) {
+    return Affine{f[0], f[1], f[2], f[3]}.at(x, y, z);
   }
-  for (int m = 0; m < kMoments; ++m) {
-    out[m] = 0.0;
-    for (int k = 0; k < kSumLanes; ++k) out[m] += sums[m][k];
+
+  void put(int kind, V::M points, V::F x, V::F y, V::F z) {
+    const unsigned lanes = V::mask(points);
+    if (lanes == 0) return;
+    float (&to)[3][kBlock + V::kLanes] = at[kind];
+    V::pack(to[0] + count[kind], points, x);
+    V::pack(to[1] + count[kind], points, y);
+    V::pack(to[2] + count[kind], points, z);
+    count[kind] += __builtin_popcount(lanes);
   }
+
+  void place(const Stream &points, int first, int n) {
+    V::F x = V::load(points.x + first), y = V::load(points.y + first), z = V::load(points.z + first);
+    motion.apply(x, y, z);
+    x = in_units(x, per_unit);
+    y = in_units(y, per_unit);
+    z = in_units(z, per_unit);
+    const V::F inside[kWalls] = {affine(views[0].face, x, y, z), affine(views[1].face, x, y, z),
+                                 affine(views[2].face, x, y, z), affine(views[3].face, x, y, z)};
+    V::F second, which;
+    nearest_wall(inside, second, which);
+    const V::F over = affine(views[0].over, x, y, z), minus = V::set(-views[0].edge);
+    const V::M alone = V::both(V::first(n), V::ge(second, V::set(corner))),
+               below = V::both(alone, V::lt(over, minus)),
+               high = V::both(alone, V::both(V::ge(over, minus), V::lt(over, V::set(width))));
+    for (int w = 0; w < kWalls; ++w) {
+      const WallView &view = views[w];
+      if (view.facing)
+        put(w, V::both(below, V::both(V::lt(inside[w], V::set(width)), V::lt(V::set(-width), inside[w]))), x, y,
+            z);
+      if (!view.covered)
+        put(kWalls + w,
+            V::both(high, V::both(V::lt(inside[w], V::set(view.rim_least)),
+                                  V::lt(V::set(-view.rim_width), inside[w]))),
+            x, y, z);
+    }
+  }
+
+  void run(const Stream &points) {
+    for (int first = 0; first < points.count; first += kBlock) {
+      const int n = points.count - first < kBlock ? points.count - first : kBlock;
+      for (int i = 0; i < n; i += V::kLanes) place(points, first + i, n - i < V::kLanes ? n - i : V::kLanes);
+      for (int kind = 0; kind < kClasses; ++kind) {
+        sums[kind].add(at[kind][0], at[kind][1], at[kind][2], count[kind], kind < kWalls, views[kind % kWalls],
+                       width);
+        count[kind] = 0;
+      }
+    }
+  }
+};
+
+void sum_outline(const Stream &outline, const Pose &prior, const WallView views[kWalls], double unit,
+                 float width, float corner, double out[kClasses][kMoments]) noexcept {
+  OutlineSums it{in_metres(prior), views, static_cast<float>(1.0 / unit), width, corner};
+  it.run(outline);
+  for (int kind = 0; kind < kClasses; ++kind) it.sums[kind].total(out[kind]);
 }
 
 // How many candidates of a class lie within `gate` of it, and how well those within `width` do.

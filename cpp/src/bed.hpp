@@ -20,6 +20,8 @@ struct Bed {
   const std::uint64_t
       *fixtures;  // grid.size() masks of the levels where something stands in the empty bed's air
 
+  // The gradient of the height over the wall tops.
+  Vec3 over_tops() const { return {-rim[1], -rim[2], 1.0}; }
   double rim_height(double x, double y) const { return rim[0] + rim[1] * x + rim[2] * y; }
 
   // How far (x, y) lies inside the opening at the wall tops; negative outside.

@@ -31,8 +31,15 @@ struct Pieces {
   Cell *fresh = nullptr;
   HeightMap map{};
   Scratch scratch{};
+  Sifted sifted{};
   Candidates candidates{};
 };
+
+void lay_out(Arena &arena, int capacity, Stream &s) {
+  s.capacity = capacity;
+  for (float **axis : {&s.x, &s.y, &s.z})
+    *axis = arena.take<float>(static_cast<std::size_t>(capacity) + kStreamRoom);
+}
 
 void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   const Grid &g = spec.grid;
@@ -67,6 +74,8 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   s.cells = arena.take<std::int32_t>(cells);
   s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
   for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
+  lay_out(arena, Sifted::amid_capacity(g), p.sifted.amid);
+  lay_out(arena, Sifted::outline_capacity(g), p.sifted.outline);
   Candidates &c = p.candidates;
   for (float **axis : {&c.x, &c.y, &c.z}) *axis = arena.take<float>(2 * kCandidateCapacity + kCandidatePad);
   for (float **axis : {&c.loose[0], &c.loose[1], &c.loose[2], &c.over})
@@ -100,6 +109,7 @@ Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory, const Kerne
   fresh_ = pieces.fresh;
   map_ = pieces.map;
   scratch_ = pieces.scratch;
+  sifted_ = pieces.sifted;
   candidates_ = pieces.candidates;
   fill_table(bed_, table_);
   clear_cells(fresh_, static_cast<std::size_t>(spec_.grid.size()));
@@ -126,18 +136,55 @@ std::uint32_t Engine::bit_of(Vec3 sensor) noexcept {
   return 1u << sensor_count_++;
 }
 
+Zone Engine::zone(double margin, double about) const noexcept {
+  const Grid &g = bed_.grid;
+  const double slant = g.cell * (std::fabs(bed_.rim[1]) * g.nx + std::fabs(bed_.rim[2]) * g.ny);
+  const double low = std::fmin(columns_.z0, -bed_.rim[0] - slant),
+               high = std::fmax(columns_.ceiling(), bed_.rim[0] + slant + margin);
+  return zone_of(bed_, low, high, margin, about);
+}
+
+void Engine::sift(const Cloud &cloud, const Pose &prior, double margin, double about) noexcept {
+  kernels_->sift(cloud, zone(margin, about), prior, margin, sifted_);
+}
+
+void Engine::look_along(const float *directions, std::int64_t count, const Pose &prior, double reach_m,
+                        RayReach &reach) const noexcept {
+  reach.prior = prior;
+  reach.margin = reach_m;
+  look_along_rays(directions, count, zone(reach_m, 0.0), prior, reach.range);
+}
+
+Registration Engine::find_bed(const Cloud &cloud, const Pose &prior, const RegistrationPrior &std, bool rays,
+                              double reach_m, const double *starts, int start_count) noexcept {
+  static constexpr double kPrior[6] = {};
+  sift(cloud, prior, reach_m, outline_about(bed_, reach_m));
+  return register_scan(*kernels_, bed_, sifted_.outline, prior, std, starts == nullptr ? kPrior : starts,
+                       start_count, rays, reach_m, candidates_);
+}
+
 PassCounts Engine::pass(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
+  sift(cloud, pose, 0.0, 0.0);
+  return pass_sifted(pose, rays);
+}
+
+PassCounts Engine::pass_found(const Registration &found, bool rays) noexcept {
+  return pass_sifted(found.pose, rays);
+}
+
+PassCounts Engine::pass_sifted(const Pose &pose, bool rays) noexcept {
   drop();
   fresh_sensor_ = pose.t;
   fresh_rays_ = rays;
   is_fresh_ = true;
-  return kernels_->rasterise(bed_, cloud, pose, rays, table_.has_fixtures, nullptr,
+  return kernels_->rasterise(bed_, sifted_, pose, rays, table_.has_fixtures, nullptr,
                              {columns_.z0, columns_.dz, columns_.nz, fresh_});
 }
 
 void Engine::resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
   is_fresh_ = is_resolved_ = true;
-  kernels_->rasterise(bed_, cloud, pose, rays, table_.has_fixtures, &scratch_.runs,
+  sift(cloud, pose, 0.0, 0.0);
+  kernels_->rasterise(bed_, sifted_, pose, rays, table_.has_fixtures, &scratch_.runs,
                       {columns_.z0, columns_.dz, columns_.nz, fresh_});
 }
 

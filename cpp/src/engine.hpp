@@ -23,11 +23,11 @@ class Engine {
 
   // From the prior, or from several corrections of it (6 numbers each): the most probable of what is found.
   Registration find_bed(const Cloud &cloud, const Pose &prior, const RegistrationPrior &std, bool rays,
-                        double reach_m, const double *starts = nullptr, int start_count = 1) noexcept {
-    static constexpr double kPrior[6] = {};
-    return register_scan(*kernels_, bed_, cloud, prior, std, starts == nullptr ? kPrior : starts, start_count,
-                         rays, reach_m, candidates_);
-  }
+                        double reach_m, const double *starts = nullptr, int start_count = 1) noexcept;
+  // What is known ahead of rays in these directions [3 * count], to find the bed from this prior within this
+  // reach: reach.range holds RayReach::blocks(count).
+  void look_along(const float *directions, std::int64_t count, const Pose &prior, double reach_m,
+                  RayReach &reach) const noexcept;
   // A scan whose pose is believed as it is told.
   static Registration told(const Pose &pose, const RegistrationPrior &std) noexcept;
 
@@ -35,6 +35,8 @@ class Engine {
   // Passes over the points of a scan, seen from pose.t when `rays` is set. What they tell is kept or dropped
   // after.
   PassCounts pass(const Cloud &cloud, const Pose &pose, bool rays) noexcept;
+  // The same over the scan in which the bed was found last, where it was found.
+  PassCounts pass_found(const Registration &found, bool rays) noexcept;
   void keep() noexcept;
   void drop() noexcept;
   PassCounts add(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
@@ -62,6 +64,9 @@ class Engine {
 
  private:
   std::uint32_t bit_of(Vec3 sensor) noexcept;
+  Zone zone(double margin, double about) const noexcept;
+  void sift(const Cloud &cloud, const Pose &prior, double margin, double about) noexcept;
+  PassCounts pass_sifted(const Pose &pose, bool rays) noexcept;
 
   EngineSpec spec_;
   Bed bed_;
@@ -71,6 +76,7 @@ class Engine {
   Cell *fresh_;  // of the scan that was passed over last, until it is kept or dropped
   HeightMap map_;
   Scratch scratch_;
+  Sifted sifted_;
   Candidates candidates_;
   Vec3 sensors_[kMostSensors];
   int sensor_count_ = 0;

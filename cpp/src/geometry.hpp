@@ -58,12 +58,38 @@ struct Grid {
   }
 };
 
-// Float32 points as the caller holds them; never copied. NaN, infinity, absurd distances and the 0 0 0 of a
-// lost return are no measurements.
+// How far the rays of a table of directions tell of a bed, for one pose of it: in blocks of kRays.
+struct RayReach {
+  static constexpr int kRays = 16;
+
+  Pose prior;     // that it was worked out for
+  double margin;  // m, that the bed may be off
+  std::uint32_t
+      *range;  // [blocks(count)] mm; what a ray of the block hits from there on lies outside of the zone
+
+  static std::int64_t blocks(std::int64_t count) { return (count + kRays - 1) / kRays; }
+  bool is_for(const Pose &pose, double off) const {
+    return std::memcmp(&pose, &prior, sizeof pose) == 0 && off <= margin;
+  }
+};
+
+// Points as the caller holds them; never copied. NaN, infinity, absurd distances and the 0 0 0 of a lost return
+// are no measurements.
 struct Cloud {
-  const char *data;  // x of the first point; y and z follow it
+  enum class Format {
+    kMetres,       // x y z of each point, float32
+    kMillimetres,  // the same as int16
+    kRange16,      // a range of each ray, uint16 mm; 0: nothing came back
+    kRange32,      // the same as uint32
+    kRangeFloat,   // the same as float32, mm
+  };
+
+  const char *data;  // of the first point
   std::int64_t count;
-  std::ptrdiff_t stride;  // bytes from one point to the next
+  std::ptrdiff_t stride;  // bytes from one point to the next; ranges lie side by side
+  Format format = Format::kMetres;
+  const float *directions = nullptr;  // [3 * count] unit vectors along the rays of ranges
+  const RayReach *reach = nullptr;    // what is known of those rays ahead, or nullptr
 
   // The farthest coordinate that counts as a measurement, m.
   static constexpr float farthest = 1e4f;

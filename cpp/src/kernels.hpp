@@ -2,6 +2,8 @@
 // from each. Which one runs is chosen when an engine is made.
 #pragma once
 
+#include <limits>
+
 #include "hidden.hpp"
 #include "integral.hpp"
 #include "registration.hpp"
@@ -13,9 +15,11 @@ constexpr Isa kEveryIsa[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
 
 struct Kernels {
   const char *name;
-  // Adds the points of one scan, seen from pose.t when `rays` is set, to the columns; only those of `runs`, if
-  // any.
-  PassCounts (*rasterise)(const Bed &bed, const Cloud &cloud, const Pose &pose, bool rays, bool has_fixtures,
+  // Takes from a scan what tells of a bed whose zone this is, as the prior has it, which may be off by `margin`
+  // m.
+  void (*sift)(const Cloud &cloud, const Zone &zone, const Pose &prior, double margin, Sifted &out) noexcept;
+  // Adds such points to the columns, seen from pose.t when `rays` is set; only those of `runs`, if any.
+  PassCounts (*rasterise)(const Bed &bed, const Sifted &points, const Pose &pose, bool rays, bool has_fixtures,
                           const Runs *runs, const Columns &columns) noexcept;
   // Lowers the bounds of the cells by the rays of the sensor whose returns are marked with `bit`.
   void (*sweep_rays)(const Bed &bed, const CellTable &table, const Columns &columns, Vec3 sensor,
@@ -37,9 +41,13 @@ struct Kernels {
   void (*lower_hidden)(const Bed &bed, const CellTable &table, const float *weights, double roughness,
                        const Scratch &scratch, HeightMap &map) noexcept;
   Integral (*integrate)(const Bed &bed, const CellTable &table, const HeightMap &map) noexcept;
-  // Gathers the points that lie near walls and tops as the prior has them, not near corners; how many.
-  int (*gather_candidates)(const Bed &bed, const Cloud &cloud, const Pose &prior, double reach_m,
+  // Gathers of the outline, as the prior has it, what lies near walls and tops, not near corners; how many
+  // points.
+  int (*gather_candidates)(const Bed &bed, const Stream &outline, const Pose &prior, double reach_m,
                            double behind_m, double corner_m, Candidates &out) noexcept;
+  // Sums over all of the outline, as the prior has it, that is on walls and tops as these views have them.
+  void (*sum_outline)(const Stream &outline, const Pose &prior, const WallView views[kWalls], double unit,
+                      float width, float corner, double out[kClasses][kMoments]) noexcept;
   void (*sum_class)(const Candidates &c, int kind, const WallView &view, float width,
                     double out[kMoments]) noexcept;
   void (*tally_class)(const Candidates &c, int kind, const WallView &view, float gate, float width,

@@ -1,56 +1,4 @@
-// The pass over the points, for one instruction set: V is its class of vectors.
-
-// Points that lie anywhere, one kLanes after the other.
-struct StridedPoints {
-  const char *data;
-  std::ptrdiff_t stride;
-
-  void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
-    float v[3][V::kLanes] = {};
-    for (int i = 0; i < count; ++i) {
-      float p[3];
-      std::memcpy(p, data + (first + i) * stride, sizeof p);
-      for (int a = 0; a < 3; ++a) v[a][i] = p[a];
-    }
-    x = V::load(v[0]);
-    y = V::load(v[1]);
-    z = V::load(v[2]);
-  }
-};
-
-// Points whose coordinates lie side by side without a gap.
-struct PackedPoints {
-  const char *data;
-
-  void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
-    const char *p = data + first * 12;
-    if (count == V::kLanes) {
-      for (int line = 0; line < 12 * V::kLanes; line += 64) __builtin_prefetch(p + 2048 + line);
-      V::load3(p, x, y, z);
-    } else {
-      StridedPoints{data, 12}.load(first, count, x, y, z);
-    }
-  }
-};
-
-// A rigid motion as floats, applied to vectors.
-struct Motion {
-  float m[12];  // row-major, the shift last in each row
-
-  void apply(V::F &x, V::F &y, V::F &z) const {
-    const V::F a = x, b = y, c = z;
-    x = a * V::set(m[0]) + b * V::set(m[1]) + c * V::set(m[2]) + V::set(m[3]);
-    y = a * V::set(m[4]) + b * V::set(m[5]) + c * V::set(m[6]) + V::set(m[7]);
-    z = a * V::set(m[8]) + b * V::set(m[9]) + c * V::set(m[10]) + V::set(m[11]);
-  }
-};
-
-// An affine function of place.
-struct Affine {
-  float a, b, c, d;
-
-  V::F at(V::F x, V::F y, V::F z) const { return x * V::set(a) + y * V::set(b) + z * V::set(c) + V::set(d); }
-};
+// The pass over the points that were sifted: where each falls, and what it is.
 
 // The bed in the pass's own coordinates: columns and rows of cells, and steps above the lowest level.
 struct PassFrame {
@@ -66,18 +14,15 @@ struct PassFrame {
   float low;             // steps; higher returns between the walls are inside
   bool before[kWalls];   // whether the sensor stands in front of the wall
   float from[3];         // where it stands
-  bool zeros;            // whether a lost return, 0 0 0, would fall over the bed
 };
 
 inline PassFrame frame_of(const Bed &bed, const Columns &columns, const Pose &pose, bool rays) {
   const Grid &g = bed.grid;
   PassFrame f{};
   const double unit[3] = {1.0 / g.cell, 1.0 / g.cell, Cell::kSteps / columns.dz};
-  const double least[3] = {g.x0, g.y0, columns.z0}, t[3] = {pose.t.x, pose.t.y, pose.t.z};
-  for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j < 3; ++j) f.motion.m[4 * i + j] = static_cast<float>(pose.R[3 * i + j] * unit[i]);
-    f.motion.m[4 * i + 3] = f.from[i] = static_cast<float>((t[i] - least[i]) * unit[i]);
-  }
+  const double least[3] = {g.x0, g.y0, columns.z0}, at[3] = {pose.t.x, pose.t.y, pose.t.z};
+  f.motion = motion_of(pose, unit, least);
+  for (int i = 0; i < 3; ++i) f.from[i] = static_cast<float>((at[i] - least[i]) * unit[i]);
   f.columns = static_cast<float>(g.nx);
   f.rows = static_cast<float>(g.ny);
   f.steps = static_cast<float>(columns.nz * Cell::kSteps);
@@ -111,11 +56,8 @@ inline PassFrame frame_of(const Bed &bed, const Columns &columns, const Pose &po
     f.outer[side] = static_cast<float>(is_least ? std::fmin(0.0, beyond) : std::fmax(end, beyond));
   }
   f.low = static_cast<float>((-0.5 * bed.rim[0] - columns.z0) * unit[2]);
-  f.zeros = f.from[0] >= 0.0f && f.from[0] < f.columns && f.from[1] >= 0.0f && f.from[1] < f.rows;
   return f;
 }
-
-constexpr int kBlock = 256;  // points between the two halves of the pass: where each falls, and adding it up
 
 typedef std::uint64_t Pair __attribute__((vector_size(16)));
 
@@ -123,8 +65,7 @@ typedef std::uint64_t Pair __attribute__((vector_size(16)));
 inline void drop_into(Cell &c, std::int32_t at) {
   const auto step = static_cast<std::uint64_t>(static_cast<std::uint32_t>(at));
   const std::uint64_t level = std::uint64_t{1} << (step >> Cell::kStepShift);
-  // Mostly it is set: to look is cheaper than to write.
-  if (__builtin_expect((c.mask & level) == 0, 0)) c.mask |= level;
+  c.mask |= level;
   Pair sums;
   std::memcpy(&sums, &c.sum, sizeof sums);
   sums += Pair{(std::uint64_t{1} << Cell::kCountShift) + step, step * step};
@@ -286,16 +227,9 @@ struct Pass {
 
   // Where so many points fall: into cells, or to where they are looked at closely. `loads` and `edges_so_far`
   // are kept by the caller, in registers.
-  template <class Points, bool kZeros>
-  void place(const Points &points, std::int64_t first, int n, int &loads, int &edges_so_far) {
-    V::F u, v, l;
-    points.load(first, n, u, v, l);
-    V::M real = V::first(n);
-    if (kZeros) {
-      const V::F nothing = V::set(0.0f);
-      const V::F size = V::greater(u, nothing - u) + V::greater(v, nothing - v) + V::greater(l, nothing - l);
-      real = V::both(real, V::lt(nothing, size));
-    }
+  void place(const Stream &points, int first, int n, int &loads, int &edges_so_far) {
+    V::F u = V::load(points.x + first), v = V::load(points.y + first), l = V::load(points.z + first);
+    const V::M real = V::first(n);
     frame.motion.apply(u, v, l);
     const V::M inner =
         V::both(V::both(V::both(V::ge(u, V::set(frame.inner[0])), V::lt(u, V::set(frame.inner[1]))),
@@ -319,37 +253,28 @@ struct Pass {
     edges_so_far += __builtin_popcount(near_lanes);
   }
 
-  template <class Points, bool kZeros>
-  void run(const Points &points, std::int64_t count, bool has_fixtures) {
-    for (std::int64_t first = 0; first < count; first += kBlock) {
-      const int n = static_cast<int>(count - first < kBlock ? count - first : kBlock);
-      int loads = 0, edges = 0, i = 0;
-      for (; i + V::kLanes <= n; i += V::kLanes)
-        place<Points, kZeros>(points, first + i, V::kLanes, loads, edges);
-      if (i < n) place<Points, kZeros>(points, first + i, n - i, loads, edges);
+  void run(const Stream &points, bool has_fixtures) {
+    for (int first = 0; first < points.count; first += kBlock) {
+      const int n = points.count - first < kBlock ? points.count - first : kBlock;
+      int loads = 0, edges = 0;
+      for (int i = 0; i < n; i += V::kLanes)
+        place(points, first + i, n - i < V::kLanes ? n - i : V::kLanes, loads, edges);
       load.count = loads;
       counts.inside += loads;
-      for (i = 0; i < edges; i += V::kLanes) judge_edges(i, edges - i < V::kLanes ? edges - i : V::kLanes);
+      for (int i = 0; i < edges; i += V::kLanes) judge_edges(i, edges - i < V::kLanes ? edges - i : V::kLanes);
       add_up(has_fixtures);
     }
   }
 };
 
-template <class Points>
-PassCounts pass_over(const Bed &bed, const Columns &columns, const Pose &pose, bool rays, const Points &points,
-                     std::int64_t count, bool has_fixtures, const Runs *runs) {
-  Pass pass{bed, columns, frame_of(bed, columns, pose, rays), rays, runs};
-  if (pass.frame.zeros)
-    pass.run<Points, true>(points, count, has_fixtures);
-  else
-    pass.run<Points, false>(points, count, has_fixtures);
-  return pass.counts;
-}
-
-PassCounts rasterise(const Bed &bed, const Cloud &cloud, const Pose &pose, bool rays, bool has_fixtures,
+PassCounts rasterise(const Bed &bed, const Sifted &points, const Pose &pose, bool rays, bool has_fixtures,
                      const Runs *runs, const Columns &columns) noexcept {
-  if (cloud.stride == 12)
-    return pass_over(bed, columns, pose, rays, PackedPoints{cloud.data}, cloud.count, has_fixtures, runs);
-  const StridedPoints points{cloud.data, cloud.stride};
-  return pass_over(bed, columns, pose, rays, points, cloud.count, has_fixtures, runs);
+  Pass pass{bed, columns, frame_of(bed, columns, pose, rays), rays, runs};
+  PassCounts all{};
+  for (const Stream *stream : {&points.amid, &points.outline}) {
+    pass.counts = {};
+    pass.run(*stream, has_fixtures);
+    all.add(pass.counts, stream->halvings());
+  }
+  return all;
 }

@@ -1,7 +1,7 @@
-// One pass over the points: each falls into a cell over the bed, and what is no load is counted by what it is.
+// The points over the bed: each falls into a cell, and what is no load is counted by what it is.
 #pragma once
 
-#include "bed.hpp"
+#include "sifted.hpp"
 
 namespace volest {
 
@@ -33,6 +33,7 @@ struct Columns {
   double height(double steps) const { return z0 + steps * (dz / Cell::kSteps); }
 };
 
+// What the points of a scan are; where they were thinned, what all of them would be about.
 struct PassCounts {
   std::int64_t load;     // points inside the opening that fell into a cell
   std::int64_t wall;     // points on the walls
@@ -41,6 +42,17 @@ struct PassCounts {
   std::int64_t inside;   // points between the walls, above the floor
   std::int64_t beside;   // points just outside the side walls and the tailgate, above their tops
   std::int64_t through;  // points whose ray would have had to pass through a wall: the bed cannot be there
+
+  // Adds what points show that are thinned by so many halvings.
+  void add(const PassCounts &o, int halvings) {
+    load += o.load << halvings;
+    wall += o.wall << halvings;
+    fixture += o.fixture << halvings;
+    stray += o.stray << halvings;
+    inside += o.inside << halvings;
+    beside += o.beside << halvings;
+    through += o.through << halvings;
+  }
 };
 
 // The levels of each cell [grid.size()] that are its surface, both included; low above high: none is looked

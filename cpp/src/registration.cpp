@@ -22,9 +22,13 @@ constexpr double kFewTops = 0.02;      // fewer for each inlier say nothing: all
 constexpr std::int64_t kFewOnWall = 60;  // points on a wall, to say where it stands
 constexpr double kOffWall = 0.006;       // m off a wall on average: it may stand elsewhere
 constexpr int kMostSteps = 15;           // of the search
-constexpr double kSettled = 2e-6;        // m, rad; a step so small ends it
-constexpr int kStretches = 16;           // of a wall that are asked for evidence
-constexpr double kUnit = 1.0 / 4096;     // m; candidates' coordinates are whole numbers of it
+constexpr double kSettled = 2e-5;        // m, rad; a step so small ends it
+constexpr int kRefinements = 1;          // steps on all of the points after it,
+// as long as Newton's are: those of Gauss and Newton fall short, by the share of weights that change with the
+// pose.
+constexpr double kRelax = 1.3;
+constexpr int kStretches = 16;        // of a wall that are asked for evidence
+constexpr double kUnit = 1.0 / 4096;  // m; candidates' coordinates are whole numbers of it
 
 // Solves A x = b for a symmetric positive definite A (destroyed); also gives the inverse.
 bool solve6(double A[6][6], const double b[6], double x[6], double inverse[36]) {
@@ -98,6 +102,8 @@ struct Problem {
   const Kernels &kernels;
   const Bed &bed;
   const Candidates &candidates;
+  const Stream &outline;
+  const Pose &prior;
   Vec3 origin;  // of the sensor; rotations are about it
   bool facing[kWalls];
   double information[6];  // of the prior
@@ -151,15 +157,12 @@ void view_plane(const Pose &move, Vec3 n, double d, double unit, float out[4]) {
   out[3] = static_cast<float>(dot(n, move.t) - d);
 }
 
-// The gradient of the height over the wall tops.
-Vec3 top_normal(const Bed &bed) { return {-bed.rim[1], -bed.rim[2], 1.0}; }
-
 WallView view_wall(const Problem &problem, const Pose &move, int w) {
   const Bed &bed = problem.bed;
   WallView view{};
   const double unit = problem.candidates.unit;
   view_plane(move, bed.walls[w].n, bed.walls[w].d, unit, view.face);
-  view_plane(move, top_normal(bed), bed.rim[0], unit, view.over);
+  view_plane(move, bed.over_tops(), bed.rim[0], unit, view.over);
   const int across = w < kLeft ? kLeft : kFront;
   for (int k = 0; k < 2; ++k)
     view_plane(move, bed.walls[across + k].n, bed.walls[across + k].d, unit, view.ends[k]);
@@ -254,23 +257,42 @@ void add_class(const Problem &problem, const double sums[kMoments], const Pose &
   }
 }
 
-// One Gauss-Newton step of the robust least squares with the prior; the size of the step, negative when it has
-// no solution.
-double improve(const Problem &problem, double width, Solution &s) {
+// Where sums over the points of all classes come from: the candidates, or all of the outline.
+struct Sums {
+  double of[kClasses][kMoments];
+};
+
+Sums sum_candidates(const Problem &problem, const WallView views[kWalls], double width) {
+  Sums sums{};
+  for (int kind = 0; kind < kClasses; ++kind) {
+    const WallView &view = views[kind % kWalls];
+    if (kind < kWalls ? view.facing : !view.covered)
+      problem.kernels.sum_class(problem.candidates, kind, view, static_cast<float>(width), sums.of[kind]);
+  }
+  return sums;
+}
+
+Sums sum_outline(const Problem &problem, const WallView views[kWalls], double width) {
+  Sums sums{};
+  problem.kernels.sum_outline(problem.outline, problem.prior, views, problem.candidates.unit,
+                              static_cast<float>(width), static_cast<float>(kCorner * problem.bed.scale),
+                              sums.of);
+  return sums;
+}
+
+// One step of the robust least squares with the prior, `relax` times as far as Gauss and Newton go; the size of
+// the step, negative when it has no solution.
+double improve(const Problem &problem, double width, Solution &s,
+               Sums (*sum)(const Problem &, const WallView *, double), double relax) {
   double A[6][6] = {}, b[6] = {}, x[6] = {};
   const Pose move = motion_of(problem, s.correction);
   const Bed &bed = problem.bed;
+  WallView views[kWalls];
+  for (int w = 0; w < kWalls; ++w) views[w] = view_wall(problem, move, w);
+  const Sums sums = sum(problem, views, width);
   for (int w = 0; w < kWalls; ++w) {
-    const WallView view = view_wall(problem, move, w);
-    double sums[kMoments];
-    if (problem.facing[w]) {
-      problem.kernels.sum_class(problem.candidates, w, view, static_cast<float>(width), sums);
-      add_class(problem, sums, move, bed.walls[w].n, bed.walls[w].d, bed.wall_std[w], A, b);
-    }
-    if (!bed.covered[w]) {
-      problem.kernels.sum_class(problem.candidates, kWalls + w, view, static_cast<float>(width), sums);
-      add_class(problem, sums, move, top_normal(bed), bed.rim[0], bed.wall_std[w], A, b);
-    }
+    add_class(problem, sums.of[w], move, bed.walls[w].n, bed.walls[w].d, bed.wall_std[w], A, b);
+    add_class(problem, sums.of[kWalls + w], move, bed.over_tops(), bed.rim[0], bed.wall_std[w], A, b);
   }
   for (int i = 0; i < 6; ++i) {
     A[i][i] += problem.information[i];
@@ -279,7 +301,7 @@ double improve(const Problem &problem, double width, Solution &s) {
   if (!solve6(A, b, x, s.covariance)) return -1.0;
   double size = 0.0;
   for (int i = 0; i < 6; ++i) {
-    s.correction[i] += x[i];
+    s.correction[i] += relax * x[i];
     size = std::fmax(size, std::fabs(x[i]));
   }
   return size;
@@ -345,12 +367,21 @@ Solution solve(const Problem &problem, const double start[6], double reach) {
   double width = reach;
   for (int step = 0; step < kMostSteps; ++step) {
     const bool is_last = width <= finest * 1.0001;
-    const double moved = improve(problem, std::fmax(width, finest), s);
+    const double moved = improve(problem, std::fmax(width, finest), s, sum_candidates, 1.0);
     if (moved < 0.0 || (is_last && moved < kSettled)) break;
     width *= shrink;
   }
   rate(problem, s);
   return s;
+}
+
+// What was found on some of the points, on all of them.
+void refine(const Problem &problem, Solution &s) {
+  if (problem.outline.count <= kCandidateCapacity) return;
+  const double finest = kFinest * problem.bed.scale;
+  for (int step = 0; step < kRefinements; ++step)
+    if (improve(problem, finest, s, sum_outline, kRelax) < 0.0) return;
+  rate(problem, s);
 }
 
 void keep_better(const Solution &other, Solution &best) {
@@ -359,17 +390,21 @@ void keep_better(const Solution &other, Solution &best) {
 
 }  // namespace
 
-Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &cloud, const Pose &prior,
+double outline_about(const Bed &bed, double reach_m) noexcept {
+  return std::fmax(std::fmax(reach_m, kCautious * bed.scale), kGate * bed.scale);
+}
+
+Registration register_scan(const Kernels &kernels, const Bed &bed, const Stream &outline, const Pose &prior,
                            const RegistrationPrior &std, const double *starts, int start_count, bool rays,
                            double reach_m, Candidates &candidates) noexcept {
   const double cautious = kCautious * bed.scale, reach = std::fmax(reach_m, cautious);
-  const double about = std::fmax(reach, kGate * bed.scale);
+  const double about = outline_about(bed, reach_m);
   const double half = 0.5 * bed.grid.cell * std::fmax(bed.grid.nx, bed.grid.ny);
   candidates.unit = std::fmax(kUnit * bed.scale, 1.5 * std::fmax(half, bed.rim[0]) / kMostUnits);
-  const int count = kernels.gather_candidates(bed, cloud, prior, about, about + kRimWidth * bed.scale,
+  const int count = kernels.gather_candidates(bed, outline, prior, about, about + kRimWidth * bed.scale,
                                               kCorner * bed.scale, candidates);
   sort_by_class(count, kEdge * bed.scale, reach + 0.02 * bed.scale, candidates);
-  Problem problem{kernels, bed, candidates, prior.t, {}, {}};
+  Problem problem{kernels, bed, candidates, outline, prior, prior.t, {}, {}};
   for (int w = 0; w < kWalls; ++w) problem.facing[w] = !rays || bed.walls[w].distance(prior.t) > 0.0;
   for (int i = 0; i < 3; ++i) {
     problem.information[i] = 1.0 / (std.std_translation[i] * std.std_translation[i]);
@@ -382,10 +417,9 @@ Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &
     if (k > 0) keep_better(solve(problem, starts + 6 * k, cautious), best);
     if (reach > 1.5 * cautious) keep_better(solve(problem, starts + 6 * k, reach), best);
   }
+  refine(problem, best);
   Registration result{};
-  Pose move;
-  apply(best.correction, prior.t, move);
-  result.pose = compose(move, prior);
+  result.pose = compose(motion_of(problem, best.correction), prior);
   std::memcpy(result.correction, best.correction, sizeof result.correction);
   std::memcpy(result.covariance, best.covariance, sizeof result.covariance);
   result.score = best.score;

@@ -1,7 +1,7 @@
 // Finding the bed in a scan: the most probable pose of a sensor given walls, wall tops and its prior.
 #pragma once
 
-#include "bed.hpp"
+#include "sifted.hpp"
 
 namespace volest {
 
@@ -25,9 +25,9 @@ struct Registration {
   std::int64_t candidates;  // points near wall or wall top
 };
 
-// Most candidates that registration looks at; more are thinned by a hash of their coordinates, so that the
-// choice does not depend on their order.
-constexpr std::int32_t kCandidateCapacity = 6144, kCandidatePad = 16;
+// Most candidates that the search looks at, thinned like streams; what it finds is refined on all of the
+// outline.
+constexpr std::int32_t kCandidateCapacity = 4096, kCandidatePad = 16;
 
 // Where a candidate may belong: to the face of wall w (class w), to its top (class kWalls + w), or to both.
 constexpr int kClasses = 2 * kWalls;
@@ -51,9 +51,12 @@ constexpr std::int32_t kLooseCapacity = kCandidateCapacity + 256 + kCandidatePad
 // the farthest a wall may be from where the prior has it. With `rays` the points are seen from prior.t, and
 // walls that it stands behind are left out.
 struct Kernels;
-Registration register_scan(const Kernels &kernels, const Bed &bed, const Cloud &cloud, const Pose &prior,
+Registration register_scan(const Kernels &kernels, const Bed &bed, const Stream &outline, const Pose &prior,
                            const RegistrationPrior &std, const double *starts, int start_count, bool rays,
                            double reach_m, Candidates &candidates) noexcept;
+
+// How far inside a wall points may still be of it, for a reach, m.
+double outline_about(const Bed &bed, double reach_m) noexcept;
 
 // Sums over the candidates of a class of weight times 1 x y z xx xy xz yy yz zz, in units.
 constexpr int kMoments = 10;

@@ -33,6 +33,7 @@ struct SimdAvx2 {
   static void store(float *p, F v) { _mm256_storeu_ps(p, __m256(v)); }
   static F lower(F a, F b) { return F(_mm256_min_ps(__m256(a), __m256(b))); }
   static F greater(F a, F b) { return F(_mm256_max_ps(__m256(a), __m256(b))); }
+  static F magnitude(F v) { return F(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), __m256(v))); }
   static M lt(F a, F b) { return M(_mm256_cmp_ps(__m256(a), __m256(b), _CMP_LT_OQ)); }
   static M ge(F a, F b) { return M(_mm256_cmp_ps(__m256(a), __m256(b), _CMP_GE_OQ)); }
   static M both(M a, M b) { return a & b; }

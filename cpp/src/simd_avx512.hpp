@@ -20,6 +20,7 @@ struct SimdAvx512 {
   static void store(float *p, F v) { _mm512_storeu_ps(p, __m512(v)); }
   static F lower(F a, F b) { return F(_mm512_min_ps(__m512(a), __m512(b))); }
   static F greater(F a, F b) { return F(_mm512_max_ps(__m512(a), __m512(b))); }
+  static F magnitude(F v) { return F(_mm512_abs_ps(__m512(v))); }
   static M lt(F a, F b) { return _mm512_cmp_ps_mask(__m512(a), __m512(b), _CMP_LT_OQ); }
   static M ge(F a, F b) { return _mm512_cmp_ps_mask(__m512(a), __m512(b), _CMP_GE_OQ); }
   static M both(M a, M b) { return static_cast<M>(a & b); }

@@ -24,6 +24,7 @@ struct SimdPortable {
   static void store(float *p, F v) { std::memcpy(p, &v, sizeof v); }
   static F lower(F a, F b) { return a < b ? a : b; }
   static F greater(F a, F b) { return a > b ? a : b; }
+  static F magnitude(F v) { return v < F{} ? -v : v; }
   static M lt(F a, F b) { return a < b; }
   static M ge(F a, F b) { return a >= b; }
   static M both(M a, M b) { return a & b; }

@@ -4,6 +4,8 @@
 #endif
 // clang-format off: each builds on those before it
 #include "wide.inl"
+#include "points.inl"
+#include "sift.inl"
 #include "pass.inl"
 #include "air.inl"
 #include "select.inl"
@@ -14,6 +16,17 @@
 // clang-format on
 
 constexpr Kernels all_stages(const char *name) {
-  return {name,         rasterise, sweep_rays,        select_surface, complete_surface, hidden_features,
-          lower_hidden, integrate, gather_candidates, sum_class,      tally_class};
+  return {name,
+          sift,
+          rasterise,
+          sweep_rays,
+          select_surface,
+          complete_surface,
+          hidden_features,
+          lower_hidden,
+          integrate,
+          gather_candidates,
+          sum_outline,
+          sum_class,
+          tally_class};
 }

@@ -1,0 +1,135 @@
+// Points as they come, kLanes at a time, in metres: V is the class of vectors of an instruction set.
+
+// Points that lie anywhere, one after the other.
+struct StridedPoints {
+  const char *data;
+  std::ptrdiff_t stride;
+
+  bool tells_nothing(std::int64_t, int) const { return false; }
+  void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
+    float v[3][V::kLanes] = {};
+    for (int i = 0; i < count; ++i) {
+      float p[3];
+      std::memcpy(p, data + (first + i) * stride, sizeof p);
+      for (int a = 0; a < 3; ++a) v[a][i] = p[a];
+    }
+    x = V::load(v[0]);
+    y = V::load(v[1]);
+    z = V::load(v[2]);
+  }
+};
+
+// Points whose coordinates lie side by side without a gap.
+struct PackedPoints {
+  const char *data;
+
+  bool tells_nothing(std::int64_t, int) const { return false; }
+  void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
+    const char *p = data + first * 12;
+    if (count == V::kLanes) {
+      for (int line = 0; line < 12 * V::kLanes; line += 64) __builtin_prefetch(p + 2048 + line);
+      V::load3(p, x, y, z);
+    } else {
+      StridedPoints{data, 12}.load(first, count, x, y, z);
+    }
+  }
+};
+
+constexpr float kMillimetre = 1e-3f;  // m
+
+// Whole millimetres, as sensors pack them.
+struct MillimetrePoints {
+  const char *data;
+  std::ptrdiff_t stride;
+
+  bool tells_nothing(std::int64_t, int) const { return false; }
+  void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
+    float v[3][V::kLanes] = {};
+    for (int i = 0; i < count; ++i) {
+      std::int16_t p[3];
+      std::memcpy(p, data + (first + i) * stride, sizeof p);
+      for (int a = 0; a < 3; ++a) v[a][i] = static_cast<float>(p[a]);
+    }
+    const V::F unit = V::set(kMillimetre);
+    x = V::load(v[0]) * unit;
+    y = V::load(v[1]) * unit;
+    z = V::load(v[2]) * unit;
+  }
+};
+
+// Ranges along rays whose directions are known.
+template <class Range>
+struct RangePoints {
+  const Range *range;
+  const float *directions;
+  const std::uint32_t *reach;  // of blocks of rays, or nullptr
+
+  // Whether no ray of a whole block ends where it would tell of the bed.
+  bool tells_nothing(std::int64_t first, int count) const {
+    if (reach == nullptr || count < RayReach::kRays) return false;
+    const auto most = static_cast<double>(std::numeric_limits<Range>::max());
+    const std::uint32_t far = reach[first / RayReach::kRays];
+    const Range end =
+        static_cast<double>(far) < most ? static_cast<Range>(far) : std::numeric_limits<Range>::max();
+    int near = 0;
+    for (int i = 0; i < RayReach::kRays; ++i) near |= (range[first + i] > Range{0}) & (range[first + i] < end);
+    return near == 0;
+  }
+  void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
+    float v[V::kLanes] = {};
+    for (int i = 0; i < count; ++i) v[i] = static_cast<float>(range[first + i]);
+    PackedPoints{reinterpret_cast<const char *>(directions)}.load(first, count, x, y, z);
+    const V::F metres = V::load(v) * V::set(kMillimetre);
+    x = x * metres;
+    y = y * metres;
+    z = z * metres;
+  }
+};
+
+template <class Range>
+RangePoints<Range> ranges(const Cloud &cloud, const std::uint32_t *reach) {
+  return {reinterpret_cast<const Range *>(cloud.data), cloud.directions, reach};
+}
+
+// A rigid motion as floats, applied to vectors.
+struct Motion {
+  float m[12];  // row-major, the shift last in each row
+
+  void apply(V::F &x, V::F &y, V::F &z) const {
+    const V::F a = x, b = y, c = z;
+    x = a * V::set(m[0]) + b * V::set(m[1]) + c * V::set(m[2]) + V::set(m[3]);
+    y = a * V::set(m[4]) + b * V::set(m[5]) + c * V::set(m[6]) + V::set(m[7]);
+    z = a * V::set(m[8]) + b * V::set(m[9]) + c * V::set(m[10]) + V::set(m[11]);
+  }
+};
+
+// A pose in units of so many metres along each axis, from an origin.
+inline Motion motion_of(const Pose &pose, const double per_unit[3], const double origin[3]) {
+  const double t[3] = {pose.t.x, pose.t.y, pose.t.z};
+  Motion out;
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 3; ++j) out.m[4 * i + j] = static_cast<float>(pose.R[3 * i + j] * per_unit[i]);
+    out.m[4 * i + 3] = static_cast<float>((t[i] - origin[i]) * per_unit[i]);
+  }
+  return out;
+}
+
+inline Motion in_metres(const Pose &pose) {
+  constexpr double kMetre[3] = {1.0, 1.0, 1.0}, kNowhere[3] = {0.0, 0.0, 0.0};
+  return motion_of(pose, kMetre, kNowhere);
+}
+
+// An affine function of place.
+struct Affine {
+  float a, b, c, d;
+
+  V::F at(V::F x, V::F y, V::F z) const { return x * V::set(a) + y * V::set(b) + z * V::set(c) + V::set(d); }
+};
+
+inline V::U hash_of(V::F x, V::F y, V::F z) {
+  V::U h = (V::bits(x) * V::words(0x9E3779B1u)) ^ (V::bits(y) * V::words(0x85EBCA77u)) ^
+           (V::bits(z) * V::words(0xC2B2AE3Du));
+  h ^= h >> 15;
+  h *= V::words(0x2C1B3C6Du);
+  return h ^ (h >> 13);
+}

@@ -1,0 +1,154 @@
+// Taking from a scan what tells of the bed and its load: the one pass over all its points.
+
+constexpr int kBlock = 256;  // points between two looks at whether there is room for more
+
+constexpr std::uint32_t kAll = 0xFFFFFFFFu;
+
+struct Sift {
+  float along[2][4];  // x and y from the zone's middle, as affine functions of where the sensor has a point
+  float inner[2], outer[2];  // halves of the zone's edges, m
+  Sifted &out;
+  alignas(64) float held[3][kBlock + V::kLanes];  // of a block, those whose hash lets them stay
+
+  Sift(const Zone &zone, const Pose &prior, Sifted &sifted) : out(sifted) {
+    for (int i = 0; i < 3; ++i)
+      for (int axis = 0; axis < 2; ++axis) along[axis][i] = static_cast<float>(prior.R[3 * axis + i]);
+    along[0][3] = static_cast<float>(prior.t.x - zone.middle[0]);
+    along[1][3] = static_cast<float>(prior.t.y - zone.middle[1]);
+    for (int axis = 0; axis < 2; ++axis) {
+      inner[axis] = static_cast<float>(zone.inner[axis]);
+      outer[axis] = static_cast<float>(zone.outer[axis]);
+    }
+    for (Stream *stream : {&out.amid, &out.outline}) {
+      stream->count = 0;
+      stream->keep = kAll;
+    }
+  }
+
+  static V::F at(const float f[4], V::F x, V::F y, V::F z) {
+    return x * V::set(f[0]) + y * V::set(f[1]) + z * V::set(f[2]) + V::set(f[3]);
+  }
+  static V::M within(const float half[2], V::F u, V::F v) {
+    return V::both(V::lt(u, V::set(half[0])), V::lt(v, V::set(half[1])));
+  }
+  static V::M stays(V::U hash, std::uint32_t keep) { return V::none(hash & V::words(~keep)); }
+
+  // The next places of a stream; its count is kept by the caller, in a register.
+  struct End {
+    float *x, *y, *z;
+    std::int64_t count;
+
+    explicit End(const Stream &s) : x(s.x), y(s.y), z(s.z), count(s.count) {}
+    void put(V::M points, V::F px, V::F py, V::F pz) {
+      V::pack(x + count, points, px);
+      V::pack(y + count, points, py);
+      V::pack(z + count, points, pz);
+      count += __builtin_popcount(V::mask(points));
+    }
+  };
+
+  // Puts so many points where they belong.
+  template <bool kThinned>
+  void place(V::F x, V::F y, V::F z, int n, End &amid, End &outline) const {
+    const V::F size = V::greater(V::magnitude(x), V::greater(V::magnitude(y), V::magnitude(z)));
+    const V::F u = V::magnitude(at(along[0], x, y, z)), v = V::magnitude(at(along[1], x, y, z));
+    const V::M sound = V::both(V::lt(V::set(0.0f), size), V::lt(size, V::set(Cloud::farthest)));
+    const V::M near = V::both(V::both(V::first(n), sound), within(outer, u, v)), inside = within(inner, u, v);
+    if (V::mask(near) == 0) return;
+    V::M load = V::both(near, inside), edge = V::but_not(near, inside);
+    if (kThinned) {
+      const V::U hash = hash_of(x, y, z);
+      load = V::both(load, stays(hash, out.amid.keep));
+      edge = V::both(edge, stays(hash, out.outline.keep));
+    }
+    amid.put(load, x, y, z);
+    outline.put(edge, x, y, z);
+  }
+
+  // When there is no room left, half of all go by their hash.
+  static void thin(Stream &s) {
+    while (s.count > s.capacity) {
+      s.keep >>= 1;
+      if (s.keep == 0) {  // copies of one point
+        s.count = s.capacity;
+        return;
+      }
+      const int count = s.count;
+      s.count = 0;
+      End end(s);
+      for (int i = 0; i < count; i += V::kLanes) {
+        const V::F x = V::load(s.x + i), y = V::load(s.y + i), z = V::load(s.z + i);
+        end.put(
+            V::both(V::first(count - i < V::kLanes ? count - i : V::kLanes), stays(hash_of(x, y, z), s.keep)),
+            x, y, z);
+      }
+      s.count = static_cast<int>(end.count);
+    }
+  }
+
+  // Calls `use` with the points of a block, kLanes at a time, and with how many of them count.
+  template <class Points, class Use>
+  static void for_block(const Points &points, std::int64_t block, std::int64_t end, Use use) {
+    constexpr int kTogether = RayReach::kRays;
+    static_assert(kBlock % kTogether == 0 && kTogether % V::kLanes == 0, "blocks are whole");
+    for (std::int64_t some = block; some < end; some += kTogether) {
+      const std::int64_t last = end - some < kTogether ? end : some + kTogether;
+      if (points.tells_nothing(some, static_cast<int>(last - some))) continue;
+      for (std::int64_t i = some; i < last; i += V::kLanes) {
+        const int n = last - i < V::kLanes ? static_cast<int>(last - i) : V::kLanes;
+        V::F x, y, z;
+        points.load(i, n, x, y, z);
+        use(x, y, z, n);
+      }
+    }
+  }
+
+  template <class Points>
+  void run(const Points &points, std::int64_t count) {
+    for (std::int64_t block = 0; block < count; block += kBlock) {
+      const std::int64_t last = count - block < kBlock ? count : block + kBlock;
+      const std::uint32_t keep = out.amid.keep | out.outline.keep;
+      End amid(out.amid), outline(out.outline);
+      if (out.amid.keep == kAll && out.outline.keep == kAll) {
+        for_block(points, block, last,
+                  [&](V::F x, V::F y, V::F z, int n) { place<false>(x, y, z, n, amid, outline); });
+      } else if (keep == kAll) {
+        for_block(points, block, last,
+                  [&](V::F x, V::F y, V::F z, int n) { place<true>(x, y, z, n, amid, outline); });
+      } else {
+        Stream some{held[0], held[1], held[2], kBlock, 0, keep};
+        End end(some);
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, int n) {
+          end.put(V::both(V::first(n), stays(hash_of(x, y, z), keep)), x, y, z);
+        });
+        const int left = static_cast<int>(end.count);
+        for (int i = 0; i < left; i += V::kLanes)
+          place<true>(V::load(held[0] + i), V::load(held[1] + i), V::load(held[2] + i),
+                      left - i < V::kLanes ? left - i : V::kLanes, amid, outline);
+      }
+      out.amid.count = static_cast<int>(amid.count);
+      out.outline.count = static_cast<int>(outline.count);
+      thin(out.amid);
+      thin(out.outline);
+    }
+  }
+};
+
+void sift(const Cloud &cloud, const Zone &zone, const Pose &prior, double margin, Sifted &out) noexcept {
+  Sift sieve(zone, prior, out);
+  const std::uint32_t *reach =
+      cloud.reach != nullptr && cloud.reach->is_for(prior, margin) ? cloud.reach->range : nullptr;
+  switch (cloud.format) {
+    case Cloud::Format::kMetres:
+      if (cloud.stride == 12) return sieve.run(PackedPoints{cloud.data}, cloud.count);
+      return sieve.run(StridedPoints{cloud.data, cloud.stride}, cloud.count);
+    case Cloud::Format::kMillimetres:
+      return sieve.run(MillimetrePoints{cloud.data, cloud.stride}, cloud.count);
+    case Cloud::Format::kRange16:
+      return sieve.run(ranges<std::uint16_t>(cloud, reach), cloud.count);
+    case Cloud::Format::kRange32:
+      return sieve.run(ranges<std::uint32_t>(cloud, reach), cloud.count);
+    case Cloud::Format::kRangeFloat:
+      return sieve.run(ranges<float>(cloud, reach), cloud.count);
+  }
+}
