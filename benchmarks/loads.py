@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest import Estimator, RangeImage, Result, Truck
+from volest.pointcloud import Frame
 from volest.pose import Pose
 from volest.registration import Placement, place, prior_of
 from volest.simulate import simulate
@@ -207,10 +208,10 @@ def bed_finder(load: Load) -> Callable[[], Matrix]:
     """What finds the bed in the scan of a load's only sensor: T_bed_sensor."""
     made = Estimator(load.truck)
     (sensor,), (xyz,) = load.truck.sensors, load.scans.values()
-    prior = prior_of(sensor)
+    prior, frame = prior_of(sensor), Frame.of(xyz)
 
     def find() -> Matrix:
-        found = place(made._engine, made.bed, prior, xyz)
+        found = place(made._engine, made.bed, prior, frame)
         assert isinstance(found, Placement), found
         return found.pose
 

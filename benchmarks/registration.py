@@ -24,6 +24,7 @@ from volest.bed import BedModel, Layout, PlacedScan
 from volest.errors import InputError, SceneError
 from volest.estimator import Estimator
 from volest.io import read_points
+from volest.pointcloud import Frame
 from volest.reference import bed_from_scans
 from volest.registration import Misfit, place, prior_of
 from volest.simulate import Scene, random_scene, simulate, write
@@ -84,7 +85,7 @@ def find(seed: int, gates: bool) -> list[Found]:
         empty = {} if gates else poses_of_empty(truck)
     found = []
     for sensor in truck.sensors:
-        placed = place(estimator._engine, estimator.bed, prior_of(sensor), made.scans[sensor.id][0].xyz)
+        placed = place(estimator._engine, estimator.bed, prior_of(sensor), Frame.of(made.scans[sensor.id][0].xyz))
         if isinstance(placed, Misfit):
             found.append(Found(seed, scene.load.kind, visible))
             continue

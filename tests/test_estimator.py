@@ -32,7 +32,8 @@ from simulated_loads import (
 )
 
 import volest
-from volest import Estimator, InputError, RangeImage, Result, ScanError, Truck
+from volest import Estimator, InputError, PackedPoints, RangeImage, Result, ScanError, Truck
+from volest.pointcloud import Frame
 from volest.pose import Pose
 from volest.simulate import Simulated, random_scene, simulate
 from volest.uncertainty import GENERIC, UNFAMILIAR
@@ -161,17 +162,53 @@ def test_scans_in_the_bed_frame(tmp_path: Path) -> None:
     assert covers(result, made)
 
 
-def test_range_image(estimator: Estimator, top: Cloud) -> None:
-    distance = np.linalg.norm(top, axis=1)
-    rows = len(top) // 64 * 64
-    directions = (top / distance[:, None])[:rows].reshape(64, -1, 3)
-    expected = estimator.estimate(top[:rows])
-    for dtype in (np.uint16, np.uint32):
-        ranges = np.rint(1e3 * distance[:rows]).astype(dtype).reshape(64, -1)
-        result = estimator.estimate({"top": RangeImage(ranges, directions)})
-        assert result.volume_m3 is not None
-        assert expected.volume_m3 is not None
-        assert result.volume_m3.value == pytest.approx(expected.volume_m3.value, rel=2e-3)
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.float32])
+def test_a_range_image_tells_what_its_points_tell(estimator: Estimator, top: Cloud, dtype: type) -> None:
+    image = image_of(top, dtype)
+    expected = estimator.estimate(image.to_points())
+    assert expected.status == "ok"
+    for _ in range(2):  # the second time its rays are known
+        assert_same(estimator.estimate({"top": image}), expected)
+    many = estimator.estimate_many([{"scans": image}] * 3, workers=2)
+    assert all(numbers_of(one) == numbers_of(expected) for one in many)
+    told = Estimator(estimator.truck, find_bed=False)
+    assert_same(told.estimate(image), told.estimate(image.to_points()))
+
+
+def test_the_rays_of_each_table_are_known_apart(estimator: Estimator, top: Cloud) -> None:
+    image, other = image_of(top, np.uint16), image_of(top[::-1], np.uint16)
+    assert estimator.estimate(image).volume_m3 is not None
+    assert_same(estimator.estimate(other), estimator.estimate(other.to_points()))
+    aside = RangeImage(image.range_mm[:, ::-1], image.directions[:, ::-1])  # not in one piece
+    assert_same(estimator.estimate(aside), estimator.estimate(aside.to_points()))
+
+
+def test_range_images_with_lost_and_absurd_ranges(estimator: Estimator, top: Cloud) -> None:
+    image = image_of(top, np.float32)
+    expected = estimator.estimate(image)
+    for row, worth in enumerate((np.nan, np.inf, -np.inf, -5.0, 0.0, 1e30)):
+        image.range_mm[row, ::7] = worth
+    assert_same(estimator.estimate(image), estimator.estimate(image.to_points()))
+    assert numbers_of(estimator.estimate(image)) != numbers_of(expected)
+
+
+def image_of(xyz: Cloud, dtype: type) -> RangeImage:
+    """As many of the points as fill a range image of 64 rows."""
+    distance = np.linalg.norm(xyz, axis=1)
+    rows = len(xyz) // 64 * 64
+    directions = (xyz / distance[:, None])[:rows].reshape(64, -1, 3)
+    ranges = np.rint(1e3 * distance[:rows]) if dtype != np.float32 else 1e3 * distance[:rows]
+    return RangeImage(ranges.astype(dtype).reshape(64, -1), directions)
+
+
+def test_packed_points_tell_what_points_tell(estimator: Estimator, top: Cloud) -> None:
+    packed = PackedPoints(np.rint(1e3 * top).astype(np.int16))
+    expected = estimator.estimate(packed.to_points())
+    assert expected.status == "ok"
+    assert_same(estimator.estimate(packed), expected)
+    wide = np.zeros((len(top), 4), np.int16)
+    wide[:, :3] = packed.xyz_mm
+    assert_same(estimator.estimate({"top": [PackedPoints(wide), packed]}), expected)
 
 
 def test_float64_wide_rows_and_views_are_taken(estimator: Estimator, top: Cloud) -> None:
@@ -230,9 +267,11 @@ def test_other_shapes_and_kinds_are_refused(box: Estimator, points: Any) -> None
 
 def test_range_images_of_other_shapes_are_refused() -> None:
     with pytest.raises(InputError, match="range_mm"):
-        RangeImage(np.zeros((2, 2), np.float32), np.zeros((2, 2, 3), np.float32))  # type: ignore[arg-type]
+        RangeImage(np.zeros((2, 2), np.int32), np.zeros((2, 2, 3), np.float32))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="directions"):
         RangeImage(np.zeros((2, 2), np.uint16), np.zeros((2, 3, 3), np.float32))
+    with pytest.raises(InputError, match="xyz_mm"):
+        PackedPoints(np.zeros((2, 3), np.int32))  # type: ignore[arg-type]
 
 
 def test_unknown_sensors_are_refused(box: Estimator) -> None:
@@ -566,7 +605,7 @@ def test_a_pose_that_is_believed_is_not_looked_for(rough: Simulated, top: Cloud,
     sensor = truck.sensors[0]
     right = replace(sensor, pose=Pose(rough.true_poses["top"].rotation, rough.true_poses["top"].translation))
     raised = replace(right, pose=Pose(right.pose.rotation, right.pose.translation + np.array([0.0, 0.0, 0.02])))
-    volumes = [told.measure([(s, top)]).volume_m3 for s in (right, raised)]
+    volumes = [told.measure([(s, Frame.of(top))]).volume_m3 for s in (right, raised)]
     assert volumes[0] is not None
     assert volumes[1] is not None
     # The bed's footprint, two centimetres higher: nothing put it back.
@@ -603,5 +642,5 @@ def test_a_pose_told_otherwise_once_is_not_believed_later(estimator: Estimator, 
     """What was told of a sensor by the same name took the place of what the truck file tells."""
     fresh = Estimator(estimator.truck)
     sensor = fresh.truck.sensors[0]
-    fresh.measure([(replace(sensor, pose_std_xyz_m=0.2, pose_std_rpy_rad=0.05), top)])
+    fresh.measure([(replace(sensor, pose_std_xyz_m=0.2, pose_std_rpy_rad=0.05), Frame.of(top))])
     assert_same(fresh.estimate({"top": top}), estimator.estimate({"top": top}))

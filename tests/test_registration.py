@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from volest._core import Engine
 from volest.bed import BedModel, Layout, PlacedScan
+from volest.pointcloud import Frame
 from volest.pose import Pose, rotation_from_rpy
 from volest.registration import FLIPS, UNITS, Misfit, Placement, Prior, check_reference, place, prior_of
 from volest.truck import Sensor
@@ -56,7 +57,7 @@ def turn_of(found: Placement) -> float:
 
 
 def placed(engine: Engine, bed: BedModel, prior: Prior, xyz: Cloud) -> Placement:
-    found = place(engine, bed, prior, xyz)
+    found = place(engine, bed, prior, Frame.of(xyz))
     assert isinstance(found, Placement), found
     return found
 
@@ -151,7 +152,7 @@ def test_a_sensor_that_was_knocked_is_found_and_told(
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_other_units_are_told(engine: Engine, bed: BedModel, scan: Cloud, unit: str) -> None:
-    found = place(engine, bed, prior_of(sensor()), scan / np.float32(UNITS[unit]))
+    found = place(engine, bed, prior_of(sensor()), Frame.of(scan / np.float32(UNITS[unit])))
     assert isinstance(found, Misfit)
     assert found.flag == "wrong_unit"
     assert unit in found.reason
@@ -159,14 +160,14 @@ def test_other_units_are_told(engine: Engine, bed: BedModel, scan: Cloud, unit: 
 
 @pytest.mark.parametrize("flip", FLIPS[:1] + FLIPS[2:])
 def test_a_sensor_turned_over_is_told(engine: Engine, bed: BedModel, scan: Cloud, flip: NDArray[np.float64]) -> None:
-    found = place(engine, bed, prior_of(sensor()), (scan @ flip[:3, :3].T).astype(np.float32))
+    found = place(engine, bed, prior_of(sensor()), Frame.of((scan @ flip[:3, :3].T).astype(np.float32)))
     assert isinstance(found, Misfit)
     assert found.flag == "upside_down"
 
 
 def test_a_bed_turned_half_about_looks_the_same(engine: Engine, bed: BedModel, scan: Cloud) -> None:
     """A box without a headboard: nobody could tell."""
-    found = place(engine, bed, prior_of(sensor()), (scan * np.array([-1, -1, 1])).astype(np.float32))
+    found = place(engine, bed, prior_of(sensor()), Frame.of((scan * np.array([-1, -1, 1])).astype(np.float32)))
     assert isinstance(found, Placement)
 
 
@@ -179,7 +180,7 @@ def test_a_bed_turned_half_about_looks_the_same(engine: Engine, bed: BedModel, s
 )
 def test_another_truck_is_told(scan: Cloud, layout: Layout, flags: set[str]) -> None:
     other = BedModel.nominal(layout)
-    found = place(other.engine(), other, prior_of(sensor()), scan)
+    found = place(other.engine(), other, prior_of(sensor()), Frame.of(scan))
     assert isinstance(found, Misfit)
     assert found.flag in flags
     assert any(character.isdigit() for character in found.reason)
@@ -188,13 +189,13 @@ def test_another_truck_is_told(scan: Cloud, layout: Layout, flags: set[str]) -> 
 def test_a_plain_field_is_no_bed(engine: Engine, bed: BedModel) -> None:
     x, y = np.meshgrid(np.linspace(-6, 6, 150), np.linspace(-6, 6, 150))
     field = np.column_stack([x.ravel(), y.ravel(), np.full(x.size, -4.8)]).astype(np.float32)
-    found = place(engine, bed, prior_of(sensor()), field)
+    found = place(engine, bed, prior_of(sensor()), Frame.of(field))
     assert isinstance(found, Misfit)
     assert found.flag in {"no_bed", "sensor_moved", "wrong_truck"}
 
 
 def test_a_few_points_are_no_bed(engine: Engine, bed: BedModel, scan: Cloud) -> None:
-    found = place(engine, bed, prior_of(sensor()), scan[:3])
+    found = place(engine, bed, prior_of(sensor()), Frame.of(scan[:3]))
     assert isinstance(found, Misfit)
     assert found.flag == "no_bed"
 

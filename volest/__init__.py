@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from volest.errors import InputError, MissingExtraError, ScanError, SceneError, TruckError, WeightError
     from volest.estimator import Estimator
     from volest.io import read_points
-    from volest.pointcloud import PointCloud, RangeImage
+    from volest.pointcloud import PackedPoints, PointCloud, RangeImage
     from volest.quantity import Quantity
     from volest.result import Result
     from volest.truck import Truck
@@ -21,6 +21,7 @@ __all__ = [
     "Estimator",
     "InputError",
     "MissingExtraError",
+    "PackedPoints",
     "PointCloud",
     "Quantity",
     "RangeImage",
@@ -40,6 +41,7 @@ _HOMES = {
     "Estimator": "estimator",
     "InputError": "errors",
     "MissingExtraError": "errors",
+    "PackedPoints": "pointcloud",
     "PointCloud": "pointcloud",
     "Quantity": "quantity",
     "RangeImage": "pointcloud",

@@ -27,6 +27,7 @@ from volest.errors import InputError
 from volest.estimator import Estimator
 from volest.hidden import generic_weights
 from volest.network import fit
+from volest.pointcloud import Frame
 from volest.pose import Pose
 from volest.simulate.heightfield import HeightField
 from volest.simulate.rehearsal import MeasuredBed, Rehearsal, View, rehearse
@@ -186,7 +187,7 @@ def _lesson(weights: NDArray[np.float32], lowers: bool, seed: int, number: int) 
     load = rehearse(bed, _stage.views, rng)
     estimator = _estimator(weights.tobytes(), lowers)
     frames = [
-        (replace(sensor, pose=told), xyz)
+        (replace(sensor, pose=told), Frame.of(xyz))
         for sensor, told, xyz in zip(_stage.truck.sensors, load.told, load.scans, strict=True)
     ]
     result = estimator.measure(frames)

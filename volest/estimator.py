@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volest._core import Integral
+from volest._core import Integral, RayReach
 from volest.bed import BedModel, Layout, PlacedScan
 from volest.cover import Cover, Edge, cover_of
 from volest.disturbance import Disturbance, Sight
@@ -28,10 +28,10 @@ from volest.hidden import generic_weights
 from volest.io import read_points
 from volest.io.mesh import is_mesh
 from volest.meshbed import points_of_mesh
-from volest.pointcloud import RangeImage, has_return, is_return
+from volest.pointcloud import Frame, PackedPoints, RangeImage, is_return
 from volest.quantity import Quantity
 from volest.reference import bed_from_scans, refined_bed
-from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
+from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of, reach_m
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
 from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
@@ -40,7 +40,7 @@ from volest.window import blind_cells, may_be_blind
 
 __all__ = ["Estimator", "Scan"]
 
-Scan = NDArray[np.floating] | RangeImage
+Scan = NDArray[np.floating] | PackedPoints | RangeImage
 
 OCCLUDED_BELOW = 0.5  # seen fraction under which the answer is more guess than sight
 SPARSE_BELOW = 0.35  # part of the footprint with returns of its own
@@ -51,6 +51,7 @@ BEYOND_REPAIR = 0.5  # part of the returns over the bed that are of no surface: 
 COVERED = "a sheet lies over the bed from wall to wall: what is under it cannot be seen"
 MESH_PRIOR = Prior(np.eye(4), np.array([1e-3] * 3 + [3e-4] * 3), rays=False)  # a mesh is told in the bed frame
 MOST_FRAMES = 64
+MOST_RAYS = 16  # tables of directions that are remembered
 MOST_POINTS = 2**24 - 1  # what a voxel can count
 
 
@@ -80,6 +81,7 @@ class Estimator:
         self._hidden_weights = generic_weights() if learned is None else learned.hidden_weights
         self._calibration = GENERIC if learned is None else Calibration.stored(learned.calibration)
         self._set_bed(self._empty)
+        self._rays: deque[tuple[NDArray[np.float32], Prior, RayReach]] = deque(maxlen=MOST_RAYS)
         self.terms: Terms | None = None  # and what its error grows with
         self._lock = threading.Lock()
 
@@ -138,14 +140,14 @@ class Estimator:
     ) -> Result:
         """One load from scans in the sensors' own frames, and the gross mass [kg] if it is known.
 
-        `scans` is one array (N, 3) [m] or RangeImage, or a mapping from sensor id to one or to several frames of it;
-        rows of NaN or 0 0 0 are rays without a return. What is in the scans is never an error: a load that cannot be
-        measured gives a result with the status `rejected`. Raises InputError for arrays of another shape and for
-        unknown sensors.
+        `scans` is one array (N, 3) [m], PackedPoints or RangeImage, or a mapping from sensor id to one or to several
+        frames of it; rows of NaN or 0 0 0 are rays without a return. What is in the scans is never an error: a load
+        that cannot be measured gives a result with the status `rejected`. Raises InputError for arrays of another shape
+        and for unknown sensors.
         """
         started = time.perf_counter()
         frames = self._frames(scans)
-        count = sum(len(xyz) for _, xyz in frames)
+        count = sum(len(frame) for _, frame in frames)
         if count > MOST_POINTS:
             raise InputError(f"scans: found {count:,} points, expected at most {MOST_POINTS:,} in all frames together")
         gross = self._gross(gross_kg)
@@ -159,22 +161,22 @@ class Estimator:
         flags = tuple(sorted(set(result.flags)))
         return replace(result, load_id=load_id, flags=flags, timing_ms={"estimate": elapsed_ms})
 
-    def measure(self, frames: Sequence[tuple[Sensor | None, NDArray[np.float32]]]) -> Result:
+    def measure(self, frames: Sequence[tuple[Sensor | None, Frame]]) -> Result:
         """The method: find the bed in each scan, gather their points, complete the surface, integrate.
 
-        `frames` are points (N, 3) [m] with their sensors, whose poses may be told otherwise than the truck's.
+        The poses of the frames' sensors may be told otherwise than the truck's.
         """
         if self._is_nominal and self.bed is not self._empty:
             self._set_bed(self._empty)
         self._engine.clear()
         placed: dict[str | None, list[Placement]] = {}
-        for sensor, xyz in frames:
-            if not has_return(xyz):
+        for sensor, frame in frames:
+            if not frame.has_return():
                 continue
             prior = self._prior(sensor)
-            found = place(self._engine, self.bed, prior, xyz, find_bed=self._finds_bed)
+            found = place(self._engine, self.bed, prior, self._ahead(frame, prior), find_bed=self._finds_bed)
             if isinstance(found, Misfit):
-                return self._misfit(found, prior, xyz)
+                return self._misfit(found, prior, frame)
             placed.setdefault(sensor.id if sensor else None, []).append(found)
         if not placed:
             return self._rejected("no_points", "no scan has a single return")
@@ -213,7 +215,7 @@ class Estimator:
         engine = self._engine
         engine.clear()
         for p in placements:
-            engine.pass_over(p.xyz, p.found, p.rays)
+            engine.pass_over(p.frame.points, p.found, p.rays)
             engine.keep()
         return self._surface_of(placements)
 
@@ -223,7 +225,7 @@ class Estimator:
         counts = engine.finish()
         if counts.unresolved > MOST_UNRESOLVED:
             for p in placements:
-                engine.resolve(p.xyz, p.found, p.rays)
+                engine.resolve(p.frame.points, p.found, p.rays)
             counts = engine.finish()
         if self._lowers_hidden:
             engine.lower_hidden(self._hidden_weights)
@@ -246,11 +248,11 @@ class Estimator:
         """Whether this surface is a sheet over the bed."""
         return cover_of(self._edge, self.bed.layout.scale, surface.height, surface.state == SEEN)
 
-    def _misfit(self, misfit: Misfit, prior: Prior, xyz: NDArray[np.float32]) -> Result:
+    def _misfit(self, misfit: Misfit, prior: Prior, frame: Frame) -> Result:
         """Why there is no estimate; a sheet hides the walls that the bed is found by."""
         if misfit.flag in ("no_bed", "sensor_moved"):
             self._engine.clear()
-            self._engine.add(xyz, prior.pose, prior.rays)
+            self._engine.add(frame.points, prior.pose, prior.rays)
             self._engine.finish()
             if self._cover(self._surface()) == "sure":
                 return self._rejected("tarp", COVERED)
@@ -372,27 +374,37 @@ class Estimator:
         name = None if sensor is None else sensor.id
         return self._priors[name] if self._sensors.get(name) is sensor else prior_of(sensor)
 
-    def _frames(
-        self, scans: Scan | Mapping[str, Scan | Sequence[Scan]]
-    ) -> list[tuple[Sensor | None, NDArray[np.float32]]]:
-        """The scans as (sensor, points); the same frame twice says nothing new and is dropped."""
+    def _ahead(self, frame: Frame, prior: Prior) -> Frame:
+        """A range image with what is known ahead of its rays, worked out once for each table of directions."""
+        if frame.image is None:
+            return frame
+        directions = frame.image.directions
+        for known, told, reach in self._rays:
+            if known is directions and told is prior:
+                return frame.along(reach)
+        reach = self._engine.look_along(directions, prior.pose, reach_m(self.bed, prior))
+        self._rays.append((directions, prior, reach))
+        return frame.along(reach)
+
+    def _frames(self, scans: Scan | Mapping[str, Scan | Sequence[Scan]]) -> list[tuple[Sensor | None, Frame]]:
+        """The scans as (sensor, frame); the same frame twice says nothing new and is dropped."""
         known = self._sensors
         if isinstance(scans, Mapping):
-            entries = [(name, frame) for name, given in scans.items() for frame in _several(given)]
+            entries = [(name, scan) for name, given in scans.items() for scan in _several(given)]
         elif len(known) == 1:
             entries = [(next(iter(known)), scans)]  # type: ignore[list-item]
         else:
             raise InputError(f"scans: found one array, expected a mapping from {', '.join(map(str, known))} to scans")
         if not 0 < len(entries) <= MOST_FRAMES:
             raise InputError(f"scans: found {len(entries)} frames, expected 1 to {MOST_FRAMES}")
-        frames: list[tuple[Sensor | None, NDArray[np.float32]]] = []
-        for name, frame in entries:
+        frames: list[tuple[Sensor | None, Frame]] = []
+        for name, scan in entries:
             key = None if not self.truck.sensors else name
             if key not in known:
                 raise InputError(f"scans: found the sensor {name!r}, expected {', '.join(map(str, known))}")
-            xyz = _points(frame, str(name))
-            if not any(known[key] is s and np.array_equal(xyz, other, equal_nan=True) for s, other in frames):
-                frames.append((known[key], xyz))
+            frame = _frame(scan, str(name))
+            if not any(known[key] is sensor and frame.same_as(other) for sensor, other in frames):
+                frames.append((known[key], frame))
         return frames
 
 
@@ -444,20 +456,16 @@ def _reference_cloud(
 
 
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:
-    return [given] if isinstance(given, np.ndarray | RangeImage) else given
+    return [given] if isinstance(given, np.ndarray | PackedPoints | RangeImage) else given
 
 
-def _points(frame: Scan, name: str) -> NDArray[np.float32]:
-    """The points (N, 3) float32 of a frame, copied only if they are not that yet."""
-    if isinstance(frame, RangeImage):
-        return frame.to_points()
-    if not isinstance(frame, np.ndarray) or frame.ndim != 2 or frame.shape[1] < 3 or frame.dtype.kind not in "fiu":
-        found = f"{frame.dtype}{frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+def _frame(scan: Scan, name: str) -> Frame:
+    if isinstance(scan, PackedPoints | RangeImage):
+        return Frame.of(scan)
+    if not isinstance(scan, np.ndarray) or scan.ndim != 2 or scan.shape[1] < 3 or scan.dtype.kind not in "fiu":
+        found = f"{scan.dtype}{scan.shape}" if isinstance(scan, np.ndarray) else type(scan).__name__
         raise InputError(f"scan {name}: found {found}, expected an (N, 3) array of numbers in metres")
-    with np.errstate(over="ignore"):
-        xyz = frame[:, :3].astype(np.float32, copy=False)
-    side_by_side = xyz.strides[1] == xyz.itemsize
-    return xyz if side_by_side else np.ascontiguousarray(xyz)
+    return Frame.of(scan)
 
 
 def _flagged(result: Result, flag: str) -> Result:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volest._core import Engine, PassCounts, Registration
 from volest.bed import BedModel, PlacedScan
-from volest.pointcloud import is_return
+from volest.pointcloud import Frame, is_return
 from volest.pose import Pose
 from volest.truck import DEFAULT_POSE_STD_RPY_DEG, DEFAULT_POSE_STD_XYZ_M, Sensor
 
-__all__ = ["FLIPS", "Misfit", "Placement", "Prior", "check_reference", "place", "prior_of"]
+if TYPE_CHECKING:
+    from volest._core import Points
+
+__all__ = ["FLIPS", "Misfit", "Placement", "Prior", "check_reference", "place", "prior_of", "reach_m"]
 
 LARGEST_REACH_M = 0.3
 LEAST_REACH_M = 0.06
@@ -47,12 +51,17 @@ FLIPS = (np.diag([1.0, -1.0, -1.0, 1.0]), np.diag([1.0, 1.0, -1.0, 1.0]), np.dia
 class Placement:
     """A scan put into the bed frame."""
 
-    xyz: NDArray[np.float32]  # (N, 3) m, sensor frame
+    frame: Frame
     covariance: NDArray[np.float64]  # (6, 6) of a translation and a rotation about the sensor's place; m, rad
     rays: bool  # the points share the sensor's place as their origin
     moved: bool  # the sensor is not where the truck file has it
     found: Registration
     counts: PassCounts  # its points by where they are
+
+    @property
+    def xyz(self) -> NDArray[np.float32]:
+        """(N, 3) m, sensor frame."""
+        return self.frame.xyz
 
     @property
     def pose(self) -> NDArray[np.float64]:
@@ -92,10 +101,8 @@ def prior_of(sensor: Sensor | None) -> Prior:
     return Prior(pose.matrix(), std, sensor is not None)
 
 
-def place(
-    engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32], *, find_bed: bool = True
-) -> Placement | Misfit:
-    """Puts one scan (N, 3) [m] with at least one return into the engine, or tells why the bed is not in it.
+def place(engine: Engine, bed: BedModel, prior: Prior, frame: Frame, *, find_bed: bool = True) -> Placement | Misfit:
+    """Puts one scan with at least one return into the engine, or tells why the bed is not in it.
 
     Without `find_bed` the pose is believed as it is told, unless the points say that the bed cannot be there.
     """
@@ -104,35 +111,37 @@ def place(
     if not find_bed:
         found, lifted = Engine.told(prior.pose, std), False
     else:
-        found = _likeliest(engine, bed, prior, std, xyz)
+        found = _likeliest(engine, bed, prior, std, frame.points)
         # Walls look alike from any height; of a vague pose other heights were tried.
         lifted = prior.std_m <= VAGUE_M * bed.layout.scale and (found.above > MUCH_ABOVE or found.tops < PLAIN_TOPS)
-    counts = engine.pass_found(found, prior.rays) if find_bed else engine.pass_over(xyz, found, prior.rays)
+    counts = engine.pass_found(found, prior.rays) if find_bed else engine.pass_over(frame.points, found, prior.rays)
     if not _is_sound(found, counts):
         engine.drop()
-        return _place_knocked(engine, bed, prior, xyz) or _misfit(engine, bed, prior, xyz, found, counts)
+        return _place_knocked(engine, bed, prior, frame) or _misfit(engine, bed, prior, frame, found, counts)
     strays = _strays(found, std)
     if lifted or strays:
-        elsewhere = [_search(engine, bed, prior, xyz, start) for start in _lifted(prior.pose, bed)] if lifted else []
+        starts = _lifted(prior.pose, bed) if lifted else ()
+        elsewhere = [_search(engine, bed, prior, frame.points, start) for start in starts]
         better = any(other is not None and other[0].score >= found.score + MUCH_BETTER for other in elsewhere)
-        knocked = _place_knocked(engine, bed, prior, xyz, found.score + MUCH_BETTER) if better or strays else None
+        knocked = _place_knocked(engine, bed, prior, frame, found.score + MUCH_BETTER) if better or strays else None
         if knocked is not None:
             return knocked
         if better:
-            return _misfit(engine, bed, prior, xyz, found, counts)
-        engine.pass_over(xyz, found, prior.rays)
+            return _misfit(engine, bed, prior, frame, found, counts)
+        engine.pass_over(frame.points, found, prior.rays)
     engine.keep()
-    return Placement(xyz, found.covariance, prior.rays, strays, found, counts)
+    return Placement(frame, found.covariance, prior.rays, strays, found, counts)
 
 
-def _likeliest(
-    engine: Engine, bed: BedModel, prior: Prior, std: NDArray[np.float64], xyz: NDArray[np.float32]
-) -> Registration:
+def reach_m(bed: BedModel, prior: Prior) -> float:
+    """How far from where the prior has them walls are looked for."""
+    return min(max(3.0 * prior.std_m, LEAST_REACH_M), LARGEST_REACH_M) * bed.layout.scale
+
+
+def _likeliest(engine: Engine, bed: BedModel, prior: Prior, std: NDArray[np.float64], points: Points) -> Registration:
     """The most probable pose about the told one."""
-    scale = bed.layout.scale
-    reach = min(max(3.0 * prior.std_m, LEAST_REACH_M), LARGEST_REACH_M) * scale
-    starts = None if prior.std_m <= VAGUE_M * scale else _starts(prior, std, bed)
-    return engine.find_bed(xyz, prior.pose, std, prior.rays, reach, starts)
+    starts = None if prior.std_m <= VAGUE_M * bed.layout.scale else _starts(prior, std, bed)
+    return engine.find_bed(points, prior.pose, std, prior.rays, reach_m(bed, prior), starts)
 
 
 def _strays(found: Registration, std: NDArray[np.float64]) -> bool:
@@ -142,7 +151,7 @@ def _strays(found: Registration, std: NDArray[np.float64]) -> bool:
 
 
 def _search(
-    engine: Engine, bed: BedModel, prior: Prior, points: NDArray[np.float32], pose: NDArray[np.float64]
+    engine: Engine, bed: BedModel, prior: Prior, points: Points, pose: NDArray[np.float64]
 ) -> tuple[Registration, PassCounts] | None:
     """The bed, if it is surely within reach of a pose that nobody told."""
     wide = np.array([WIDE_XYZ_M] * 3 + [WIDE_RPY_RAD] * 3) * bed.layout.scale
@@ -155,24 +164,25 @@ def _search(
 
 
 def _place_knocked(
-    engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32], least_score: float = -math.inf
+    engine: Engine, bed: BedModel, prior: Prior, frame: Frame, least_score: float = -math.inf
 ) -> Placement | None:
     """Puts in a scan whose sensor was knocked, if the bed is found from where it may be now."""
-    searched = [_search(engine, bed, prior, xyz, start) for start in _knocked(prior.pose, bed)]
+    searched = [_search(engine, bed, prior, frame.points, start) for start in _knocked(prior.pose, bed)]
     moved = [again for again in searched if again is not None and again[0].score >= least_score]
     if not moved:
         return None
     best, counts = max(moved, key=lambda again: again[0].score)
     doubt = np.diag(np.array([KNOCKED_XYZ_M] * 3 + [KNOCKED_RPY_RAD] * 3) ** 2)
-    engine.pass_over(xyz, best, prior.rays)
+    engine.pass_over(frame.points, best, prior.rays)
     engine.keep()
-    return Placement(xyz, best.covariance + doubt, prior.rays, True, best, counts)
+    return Placement(frame, best.covariance + doubt, prior.rays, True, best, counts)
 
 
 def _misfit(
-    engine: Engine, bed: BedModel, prior: Prior, xyz: NDArray[np.float32], found: Registration, counts: PassCounts
+    engine: Engine, bed: BedModel, prior: Prior, frame: Frame, found: Registration, counts: PassCounts
 ) -> Misfit:
     """Why the bed is nowhere near: another unit, a sensor turned over, or another truck."""
+    xyz = frame.xyz
     for unit, scale in UNITS.items():
         if _search(engine, bed, prior, xyz * np.float32(scale), prior.pose) is not None:
             return Misfit("wrong_unit", f"the coordinates are in {unit}, expected metres")

@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine.hpp"
@@ -27,13 +28,61 @@ void expect_shape(const py::array &a, std::initializer_list<py::ssize_t> shape, 
   throw py::value_error(std::string(name) + ": wrong shape");
 }
 
-// The points where they are; the array must outlive the view.
-Cloud view(const py::array &points) {
-  if (!py::isinstance<py::array_t<float>>(points) || points.ndim() != 2 || points.shape(1) < 3 ||
-      points.strides(1) != static_cast<py::ssize_t>(sizeof(float)))
-    throw py::value_error("points: expected an (N, 3) float32 array whose x y z lie side by side");
-  if (points.shape(0) > kCellCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
-  return {static_cast<const char *>(points.data()), points.shape(0), points.strides(0)};
+// What is known of rays ahead.
+struct BoundReach {
+  RayReach reach{};
+  std::vector<std::uint32_t> range;
+  py::ssize_t count = 0;
+};
+
+// Ranges along rays whose directions are known; nothing is copied.
+class Ranges {
+ public:
+  Ranges(py::array range, py::array_t<float> directions, std::shared_ptr<BoundReach> reach)
+      : range_(std::move(range)), directions_(std::move(directions)), reach_(std::move(reach)) {
+    const bool lies_well = (range_.flags() & directions_.flags() & kInOrder) == kInOrder;
+    if (!lies_well || directions_.size() != 3 * range_.size() || (reach_ && reach_->count != range_.size()))
+      throw py::value_error(
+          "ranges: expected (H, W) ranges, as many directions of 3 floats, each in one piece");
+    if (py::isinstance<py::array_t<std::uint16_t>>(range_))
+      format_ = Cloud::Format::kRange16;
+    else if (py::isinstance<py::array_t<std::uint32_t>>(range_))
+      format_ = Cloud::Format::kRange32;
+    else if (py::isinstance<py::array_t<float>>(range_))
+      format_ = Cloud::Format::kRangeFloat;
+    else
+      throw py::value_error("ranges: expected uint16, uint32 or float32");
+  }
+  Cloud cloud() const {
+    return {
+        static_cast<const char *>(range_.data()), range_.size(), range_.itemsize(), format_, directions_.data(),
+        reach_ ? &reach_->reach : nullptr};
+  }
+
+ private:
+  static constexpr int kInOrder =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  py::array range_;
+  py::array_t<float> directions_;
+  std::shared_ptr<BoundReach> reach_;
+  Cloud::Format format_;
+};
+
+// The points of an array where they are; it must outlive the view.
+Cloud view_array(const py::array &points) {
+  const bool is_float = py::isinstance<py::array_t<float>>(points);
+  if (!(is_float || py::isinstance<py::array_t<std::int16_t>>(points)) || points.ndim() != 2 ||
+      points.shape(1) < 3 || points.strides(1) != points.itemsize())
+    throw py::value_error("points: expected an (N, 3) float32 or int16 array whose x y z lie side by side");
+  return {static_cast<const char *>(points.data()), points.shape(0), points.strides(0),
+          is_float ? Cloud::Format::kMetres : Cloud::Format::kMillimetres};
+}
+
+Cloud view(const py::object &points) {
+  const Cloud cloud = py::isinstance<Ranges>(points) ? points.cast<const Ranges &>().cloud()
+                                                     : view_array(points.cast<py::array>());
+  if (cloud.count > kCellCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
+  return cloud;
 }
 
 Pose pose_of(const Doubles &matrix) {
@@ -81,6 +130,7 @@ class BoundEngine {
   }
   Engine &operator*() { return *engine_; }
   Engine *operator->() { return engine_.get(); }
+  const Engine *operator->() const { return engine_.get(); }
 
   template <class T>
   py::array_t<T> copy(const T *cells) const {
@@ -154,7 +204,7 @@ RegistrationPrior prior_of(const Doubles &std) {
   return prior;
 }
 
-Registration find_bed(BoundEngine &engine, const py::array &points, const Doubles &prior, const Doubles &std,
+Registration find_bed(BoundEngine &engine, const py::object &points, const Doubles &prior, const Doubles &std,
                       bool rays, double reach, const std::optional<Doubles> &starts) {
   const RegistrationPrior wide = prior_of(std);
   const Cloud cloud = view(points);
@@ -167,17 +217,29 @@ Registration find_bed(BoundEngine &engine, const py::array &points, const Double
   return engine->find_bed(cloud, pose, wide, rays, reach, from, count);
 }
 
+std::shared_ptr<BoundReach> look_along(const BoundEngine &engine, const py::array_t<float> &directions,
+                                       const Doubles &prior, double reach) {
+  if ((directions.flags() & py::array::c_style) == 0 || directions.size() % 3 != 0)
+    throw py::value_error("directions: expected (H, W, 3) in one piece");
+  auto known = std::make_shared<BoundReach>();
+  known->count = directions.size() / 3;
+  known->range.resize(static_cast<std::size_t>(RayReach::blocks(known->count)));
+  known->reach.range = known->range.data();
+  engine->look_along(directions.data(), known->count, pose_of(prior), reach, known->reach);
+  return known;
+}
+
 Registration told(const Doubles &pose, const Doubles &std) {
   return Engine::told(pose_of(pose), prior_of(std));
 }
 
-PassCounts pass_from(BoundEngine &engine, const py::array &points, const Pose &at, bool rays) {
+PassCounts pass_from(BoundEngine &engine, const py::object &points, const Pose &at, bool rays) {
   const Cloud cloud = view(points);
   const py::gil_scoped_release release;
   return engine->pass(cloud, at, rays);
 }
 
-PassCounts add(BoundEngine &engine, const py::array &points, const Doubles &pose, bool rays) {
+PassCounts add(BoundEngine &engine, const py::object &points, const Doubles &pose, bool rays) {
   const PassCounts counts = pass_from(engine, points, pose_of(pose), rays);
   engine->keep();
   return counts;
@@ -252,6 +314,10 @@ void bind_engine(py::module_ &m) {
       .def_readonly("gap", &Integral::gap)
       .def_readonly("roughness", &Integral::roughness)
       .def_readonly("surface_variance", &Integral::surface_variance);
+  py::class_<BoundReach, std::shared_ptr<BoundReach>>(m, "RayReach");
+  py::class_<Ranges>(m, "Ranges")
+      .def(py::init<py::array, py::array_t<float>, std::shared_ptr<BoundReach>>(), py::arg("range_mm"),
+           py::arg("directions"), py::arg("reach") = nullptr);
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
            py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
@@ -259,10 +325,11 @@ void bind_engine(py::module_ &m) {
            py::arg("floor"), py::arg("fixtures"), py::arg("isa") = "")
       .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
            py::arg("reach"), py::arg("starts") = py::none())
+      .def("look_along", &look_along, py::arg("directions"), py::arg("prior"), py::arg("reach"))
       .def_static("told", &told, py::arg("pose"), py::arg("std"))
       .def(
           "pass_over",
-          [](BoundEngine &e, const py::array &points, const Registration &found, bool rays) {
+          [](BoundEngine &e, const py::object &points, const Registration &found, bool rays) {
             return pass_from(e, points, found.pose, rays);
           },
           py::arg("points"), py::arg("found"), py::arg("rays"))
@@ -286,7 +353,7 @@ void bind_engine(py::module_ &m) {
           py::arg("prior_height") = 0.0, py::arg("prior_reach") = 0.0)
       .def(
           "resolve",
-          [](BoundEngine &e, const py::array &points, const Registration &found, bool rays) {
+          [](BoundEngine &e, const py::object &points, const Registration &found, bool rays) {
             const Cloud cloud = view(points);
             const py::gil_scoped_release release;
             e->resolve(cloud, found.pose, rays);
