@@ -67,18 +67,26 @@ struct RangePoints {
   // Whether no ray of a whole block ends where it would tell of the bed.
   bool tells_nothing(std::int64_t first, int count) const {
     if (reach == nullptr || count < RayReach::kRays) return false;
-    const auto most = static_cast<double>(std::numeric_limits<Range>::max());
+    typedef Range Block __attribute__((vector_size(RayReach::kRays * sizeof(Range))));
+    constexpr Range most = std::numeric_limits<Range>::max();
     const std::uint32_t far = reach[first / RayReach::kRays];
-    const Range end =
-        static_cast<double>(far) < most ? static_cast<Range>(far) : std::numeric_limits<Range>::max();
-    int near = 0;
-    for (int i = 0; i < RayReach::kRays; ++i) near |= (range[first + i] > Range{0}) & (range[first + i] < end);
+    const Range end = static_cast<double>(far) < static_cast<double>(most) ? static_cast<Range>(far) : most;
+    Block ranges;
+    std::memcpy(&ranges, range + first, sizeof ranges);
+    const auto tell = (ranges > Block{}) & (ranges < Block{} + end);
+    std::uint64_t parts[sizeof tell / sizeof(std::uint64_t)], near = 0;
+    std::memcpy(parts, &tell, sizeof parts);
+    for (const std::uint64_t part : parts) near |= part;
     return near == 0;
   }
   void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
-    float v[V::kLanes] = {};
-    for (int i = 0; i < count; ++i) v[i] = static_cast<float>(range[first + i]);
     PackedPoints{reinterpret_cast<const char *>(directions)}.load(first, count, x, y, z);
+    float v[V::kLanes] = {};
+    if (count == V::kLanes) {
+      for (int i = 0; i < V::kLanes; ++i) v[i] = static_cast<float>(range[first + i]);
+    } else {
+      for (int i = 0; i < count; ++i) v[i] = static_cast<float>(range[first + i]);
+    }
     const V::F metres = V::load(v) * V::set(kMillimetre);
     x = x * metres;
     y = y * metres;
