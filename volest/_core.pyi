@@ -37,13 +37,14 @@ class Integral:
     heaped: float
     struck_capacity: float
     footprint: float
-    moment: NDArray[np.float64]
-    area: NDArray[np.float64]
-    lever: NDArray[np.float64]
+    moment: tuple[float, float, float]
+    area: tuple[float, float, float, float]
+    lever: tuple[float, float, float, float, float, float]
     hidden_distance: float
     gap: float
     roughness: float
     surface_variance: float
+    def pose_variance(self, pose: NDArray[np.float64], covariance: NDArray[np.float64]) -> float: ...
 
 class Engine:
     def __init__(
@@ -123,4 +124,5 @@ class Mixture:
 def lzf_decompress(data: bytes, size: int) -> bytes: ...
 def voxel_centroids(points: NDArray[np.float32], size_m: float, *, portable: bool = False) -> NDArray[np.float32]: ...
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...
+def has_return(points: NDArray[np.float32]) -> bool: ...
 def instruction_sets() -> list[str]: ...

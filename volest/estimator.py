@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volest._core import Integral
+from volest._core import Integral, has_return
 from volest.bed import BedModel, Layout, PlacedScan
 from volest.cover import Cover, Edge, cover_of
 from volest.disturbance import Disturbance, Sight
@@ -28,7 +29,7 @@ from volest.hidden import generic_weights
 from volest.io import read_points
 from volest.io.mesh import is_mesh
 from volest.meshbed import points_of_mesh
-from volest.pointcloud import RangeImage, has_return, is_return
+from volest.pointcloud import RangeImage, is_return
 from volest.quantity import Quantity
 from volest.reference import bed_from_scans, refined_bed
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
@@ -153,10 +154,9 @@ class Estimator:
             result = self.measure(frames)
         if gross is not None:
             result = self._weigh(result, *gross)
-        elif result.status != "rejected":
-            result = _flagged(result, "weight_missing")
+        lacking = ("weight_missing",) if gross is None and result.status != "rejected" else ()
+        flags = tuple(sorted({*result.flags, *lacking}))
         elapsed_ms = 1e3 * (time.perf_counter() - started)
-        flags = tuple(sorted(set(result.flags)))
         return replace(result, load_id=load_id, flags=flags, timing_ms={"estimate": elapsed_ms})
 
     def measure(self, frames: Sequence[tuple[Sensor | None, NDArray[np.float32]]]) -> Result:
@@ -196,7 +196,7 @@ class Estimator:
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
         blind_m2 = self._blind_m2(placed.values(), surface)
         disturbance = Disturbance(sight, cover == "likely", blind_m2, changes)
-        return replace(self._assess(placements, noise, disturbance), surface=surface)
+        return self._assess(placements, noise, disturbance, surface)
 
     def _refine(self, placements: Sequence[Placement]) -> None:
         """Puts the walls of a nominal bed where these scans show them, if it seems to be elsewhere."""
@@ -288,17 +288,19 @@ class Estimator:
         seen: NDArray[np.bool_] = self._engine.state == SEEN
         return seen
 
-    def _assess(self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance) -> Result:
+    def _assess(
+        self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance, surface: Surface
+    ) -> Result:
         """The result that the integrals tell, with its budget, flags and status."""
         integral = self.integral()
         terms = self.terms = terms_of(integral, self.bed, placements, range_noise_m)
-        hidden, between, seen = (float(a) for a in integral.area[1:])
+        _, hidden, between, seen = integral.area
         seen_fraction = (seen + between) / (seen + between + hidden)
         familiar = is_familiar(integral, seen_fraction, range_noise_m, self.truck.commissioned is not None)
         wider = 1.0 if familiar else UNFAMILIAR
         parts = {source: wider * float(std) for source, std in self._calibration.budget_m3(terms).items()}
         parts = disturbance.widened(parts, integral.volume, integral.footprint, self.bed.layout.scale)
-        std = float(np.linalg.norm(list(parts.values())))
+        std = math.hypot(*parts.values())
         expected = integral.volume - float(self._calibration.excess_m3(terms))
         volume = Quantity.normal(expected, std, low=0.0)
         fill = volume.value / integral.struck_capacity
@@ -313,7 +315,6 @@ class Estimator:
             **disturbance.flags,
         }
         degraded = flags["occluded"] or flags["sensor_moved"] or disturbance.degrades
-        moment = integral.moment / integral.volume if integral.volume > std else None
         return Result(
             truck_id=self.truck.id,
             status="degraded" if degraded else "ok",
@@ -323,9 +324,10 @@ class Estimator:
             fill_ratio=fill,
             seen_fraction=seen_fraction,
             rejected_fraction=disturbance.sight.rejected_fraction,
-            centroid_m=None if moment is None else (float(moment[0]), float(moment[1]), float(moment[2])),
+            centroid_m=_centroid_m(integral) if integral.volume > std else None,
             heaped_volume_m3=integral.heaped,
             volume_budget_m3=parts,
+            surface=surface,
         )
 
     def _gross(self, gross_kg: float | GrossMass | None) -> tuple[GrossMass, Scale] | None:
@@ -340,16 +342,16 @@ class Estimator:
     def _weigh(self, result: Result, gross: GrossMass, scale: Scale) -> Result:
         """The result with what the scale adds."""
         net = net_mass(gross, scale)
-        result = replace(result, flags=(*result.flags, *gross.flags), reasons=(*result.reasons, *gross.reasons))
+        flags, reasons = (*result.flags, *gross.flags), (*result.reasons, *gross.reasons)
         if result.volume_m3 is None:
-            return result
+            return replace(result, flags=flags, reasons=reasons)
         fused = fuse(result.volume_m3, net, self.truck.waste)
         status: Status = "degraded" if "weight_volume_mismatch" in fused.flags else result.status
         return replace(
             result,
             status=status,
-            flags=(*result.flags, *fused.flags),
-            reasons=(*result.reasons, *fused.reasons),
+            flags=(*flags, *fused.flags),
+            reasons=(*reasons, *fused.reasons),
             net_mass_kg=fused.net_mass_kg,
             bulk_density_kg_m3=fused.bulk_density_kg_m3,
             wet_mass_fraction=fused.wet_mass_fraction,
@@ -440,6 +442,11 @@ def _reference_cloud(
     return path, sensor.id if sensor is not None else "", prior_of(sensor), xyz
 
 
+def _centroid_m(integral: Integral) -> tuple[float, float, float]:
+    x, y, z = integral.moment
+    return x / integral.volume, y / integral.volume, z / integral.volume
+
+
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:
     return [given] if isinstance(given, np.ndarray | RangeImage) else given
 
@@ -455,7 +462,3 @@ def _points(frame: Scan, name: str) -> NDArray[np.float32]:
         xyz = frame[:, :3].astype(np.float32, copy=False)
     side_by_side = xyz.strides[1] == xyz.itemsize
     return xyz if side_by_side else np.ascontiguousarray(xyz)
-
-
-def _flagged(result: Result, flag: str) -> Result:
-    return replace(result, flags=(*result.flags, flag))

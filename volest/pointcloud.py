@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from volest.errors import ScanError
 
-__all__ = ["PointCloud", "RangeImage", "has_return", "is_return"]
+__all__ = ["PointCloud", "RangeImage", "is_return"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +57,3 @@ def is_return(xyz: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which rows (N,) of a scan (N, 3) are measurements, as the core counts them (cpp/src/geometry.hpp)."""
     sound: NDArray[np.bool_] = (np.abs(xyz) < 1e4).all(axis=1) & (xyz != 0).any(axis=1)
     return sound
-
-
-def has_return(xyz: NDArray[np.float32]) -> bool:
-    """Whether any row of a scan (N, 3) is a measurement; looks no further than it must."""
-    step = 1024
-    return any(bool(is_return(xyz[first : first + step]).any()) for first in range(0, len(xyz), step))

@@ -27,10 +27,10 @@ void expect_shape(const py::array &a, std::initializer_list<py::ssize_t> shape, 
   throw py::value_error(std::string(name) + ": wrong shape");
 }
 
-// The points where they are; the array must outlive the view.
+// The points where they are; the array must outlive the view. Arrays without any have whatever strides.
 Cloud view(const py::array &points) {
   if (!py::isinstance<py::array_t<float>>(points) || points.ndim() != 2 || points.shape(1) < 3 ||
-      points.strides(1) != static_cast<py::ssize_t>(sizeof(float)))
+      (points.shape(0) > 0 && points.strides(1) != static_cast<py::ssize_t>(sizeof(float))))
     throw py::value_error("points: expected an (N, 3) float32 array whose x y z lie side by side");
   if (points.shape(0) > kCellCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
   return {static_cast<const char *>(points.data()), points.shape(0), points.strides(0)};
@@ -57,6 +57,18 @@ Doubles matrix_of(const Pose &pose) {
   m(3, 0) = m(3, 1) = m(3, 2) = 0.0;
   m(3, 3) = 1.0;
   return out;
+}
+
+template <int N>
+py::tuple tuple_of(const double (&numbers)[N]) {
+  py::tuple out(N);
+  for (int i = 0; i < N; ++i) out[i] = numbers[i];
+  return out;
+}
+
+double pose_variance(const Integral &integral, const Doubles &pose, const Doubles &covariance) {
+  expect_shape(covariance, {6, 6}, "covariance");
+  return integral.pose_variance(pose_of(pose).t, covariance.data());
 }
 
 // An engine with the memory, the floor and the fixtures that it looks at.
@@ -245,13 +257,14 @@ void bind_engine(py::module_ &m) {
       .def_readonly("heaped", &Integral::heaped)
       .def_readonly("struck_capacity", &Integral::struck_capacity)
       .def_readonly("footprint", &Integral::footprint)
-      .def_property_readonly("moment", [](const Integral &v) { return py::array_t<double>(3, v.moment); })
-      .def_property_readonly("area", [](const Integral &v) { return py::array_t<double>(4, v.area); })
-      .def_property_readonly("lever", [](const Integral &v) { return py::array_t<double>(6, v.lever); })
+      .def_property_readonly("moment", [](const Integral &v) { return tuple_of(v.moment); })
+      .def_property_readonly("area", [](const Integral &v) { return tuple_of(v.area); })
+      .def_property_readonly("lever", [](const Integral &v) { return tuple_of(v.lever); })
       .def_readonly("hidden_distance", &Integral::hidden_distance)
       .def_readonly("gap", &Integral::gap)
       .def_readonly("roughness", &Integral::roughness)
-      .def_readonly("surface_variance", &Integral::surface_variance);
+      .def_readonly("surface_variance", &Integral::surface_variance)
+      .def("pose_variance", &pose_variance, py::arg("pose"), py::arg("covariance"));
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
            py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
@@ -295,5 +308,6 @@ void bind_engine(py::module_ &m) {
       .def_property_readonly("bound", [](const BoundEngine &e) { return e.copy(e.map().air.bound); })
       .def_property_readonly("distance", [](const BoundEngine &e) { return e.copy(e.map().distance); })
       .def_property_readonly("state", [](const BoundEngine &e) { return e.copy(e.map().state); });
+  m.def("has_return", [](const py::array &points) { return view(points).has_return(); }, py::arg("points"));
   m.def("instruction_sets", &instruction_sets);
 }

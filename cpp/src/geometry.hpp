@@ -67,6 +67,21 @@ struct Cloud {
 
   // The farthest coordinate that counts as a measurement, m.
   static constexpr float farthest = 1e4f;
+
+  static bool is_return(const float v[3]) {
+    const int near = (std::fabs(v[0]) < farthest) & (std::fabs(v[1]) < farthest) & (std::fabs(v[2]) < farthest);
+    const int away = (v[0] != 0.0f) | (v[1] != 0.0f) | (v[2] != 0.0f);
+    return near & away;
+  }
+  // Whether any point is a measurement; looks no further than it must.
+  bool has_return() const {
+    for (std::int64_t i = 0; i < count; ++i) {
+      float v[3];
+      std::memcpy(v, data + i * stride, sizeof v);
+      if (is_return(v)) return true;
+    }
+    return false;
+  }
 };
 
 inline double clamp(double v, double low, double high) { return v < low ? low : (v > high ? high : v); }
