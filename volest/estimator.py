@@ -35,7 +35,7 @@ from volest.reference import bed_from_scans, refined_bed
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
+from volest.uncertainty import BETWEEN, GENERIC, HIDDEN, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
 from volest.weight import GrossMass, gross_mass, net_mass
 from volest.window import blind_cells, may_be_blind
 
@@ -256,9 +256,13 @@ class Estimator:
     def _blind_m2(self, placed: Collection[Sequence[Placement]], surface: Surface) -> float:
         """The part of the load's surface that lies in a blind part of a sensor's view."""
         layout, state = self.bed.layout, surface.state
-        unseen = (state != 0) & (state != SEEN)
+        unseen = (state == HIDDEN) | (state == BETWEEN)
         sensors = [series[0].pose[:3, 3] for series in placed if series[0].rays]
         if not sensors or not unseen.any():
+            return 0.0
+        # No cell is nearer than the highest is below a sensor.
+        least_m = float(min(sensor[2] for sensor in sensors) - surface.height.max())
+        if not may_be_blind(unseen, layout.cell_m, least_m):
             return 0.0
         places = np.stack([*self._edge.places, surface.height], axis=-1)
         nearest = min(float(np.sqrt(np.square(places[unseen] - sensor).sum(axis=-1).min())) for sensor in sensors)

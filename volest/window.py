@@ -27,10 +27,17 @@ def may_be_blind(unseen: Bits, cell_m: float, distance_m: float) -> bool:
     side = max(1, round(2.0 * SLACK * np.radians(3.0) * distance_m / cell_m))
     if side > min(unseen.shape):
         return False
-    sums = np.zeros((unseen.shape[0] + 1, unseen.shape[1] + 1), dtype=np.int32)
-    np.cumsum(np.cumsum(unseen, axis=0, dtype=np.int32), axis=1, out=sums[1:, 1:])
-    blocks = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    return bool(blocks.max() == side * side)
+    return bool(_runs(_runs(unseen, side).T, side).any())
+
+
+def _runs(bits: Bits, length: int) -> Bits:
+    """Where runs (R - length + 1, C) of so many set bits (R, C) along the columns begin."""
+    held = 1
+    while held < length:
+        step = min(held, length - held)
+        bits = bits[step:] & bits[:-step]
+        held += step
+    return bits
 
 
 def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64], cells: NDArray[np.float64]) -> Bits:
