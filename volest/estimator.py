@@ -264,11 +264,12 @@ class Estimator:
         least_m = float(min(sensor[2] for sensor in sensors) - surface.height.max())
         if not may_be_blind(unseen, layout.cell_m, least_m):
             return 0.0
-        places = np.stack([*self._edge.places, surface.height], axis=-1)
-        nearest = min(float(np.sqrt(np.square(places[unseen] - sensor).sum(axis=-1).min())) for sensor in sensors)
+        over_bed = np.flatnonzero(state)
+        cells = np.stack([a.take(over_bed) for a in (*self._edge.places, surface.height)], dtype=np.float64).T
+        dark = cells[unseen.take(over_bed)]
+        nearest = min(float(np.sqrt(np.square(dark - sensor).sum(axis=-1).min())) for sensor in sensors)
         if not may_be_blind(unseen, layout.cell_m, nearest):
             return 0.0
-        cells = places[state != 0].astype(np.float64)
         blind = np.zeros(len(cells), dtype=bool)
         for series in placed:
             if series[0].rays:
