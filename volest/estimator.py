@@ -258,7 +258,7 @@ class Estimator:
         layout, state = self.bed.layout, surface.state
         unseen = (state == HIDDEN) | (state == BETWEEN)
         sensors = [series[0].pose[:3, 3] for series in placed if series[0].rays]
-        if not sensors or not unseen.any():
+        if not sensors:
             return 0.0
         # No cell is nearer than the highest is below a sensor.
         least_m = float(min(sensor[2] for sensor in sensors) - surface.height.max())

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from volest._core import count_returns
+
 __all__ = ["blind_cells", "may_be_blind"]
 
 BIN_RAD = math.radians(3.0)
@@ -16,7 +18,6 @@ SHORT = 0.4  # of the way to the nearest cell: what returns from nearer lies on 
 BLIND, LIVE = 0.05, 0.25  # of the usual returns in a bin
 LEAST_USUAL = 6.0  # returns in a bin, to tell a blind one by
 LEAST_BINS = 4  # in blocks of two by two; what is smaller may be a dark spot of the load
-FARTHEST_M = 1e4  # as the core counts measurements
 SLACK = 0.7  # of a block's side: cells at its border may have returns from next to it
 REACH = 6  # bins; between live ones no further away a blind bin is one of the window, not of the edge of the view
 
@@ -54,9 +55,10 @@ def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64]
     at = _project(view @ ways, distance)
     low, high = at.min(axis=1) - REACH * BIN, at.max(axis=1) + REACH * BIN
     shape = (int((high[0] - low[0]) / BIN) + 1, int((high[1] - low[1]) / BIN) + 1)
+    axes, least_m = view.astype(np.float32), SHORT * float(distance.min())
     returns = np.zeros(shape)
     for xyz in frames:
-        returns += _counts(xyz, view.astype(np.float32), SHORT * float(distance.min()), low, shape)
+        count_returns(xyz, axes, BIN, low, least_m, returns)
     i, j = ((at - low[:, None]) / BIN).astype(int)
     bed = np.zeros(shape, dtype=bool)
     bed[i, j] = True
@@ -77,21 +79,6 @@ def _project(points: Floats, distance: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         flat: Floats = points[:2] / np.maximum(distance + points[2], 1e-6)
     return flat
-
-
-def _counts(
-    xyz: NDArray[np.float32], view: NDArray[np.float32], least_m: float, low: Floats, shape: tuple[int, int]
-) -> Floats:
-    """How many of the points from farther than `least_m` fall into each bin."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        x, y, z = view @ xyz.T
-        reach = np.sqrt(x * x + y * y + z * z)
-        scale = np.float32(1.0 / BIN) / (reach + z)
-        i, j = x * scale - np.float32(low[0] / BIN), y * scale - np.float32(low[1] / BIN)
-        within = (reach > least_m) & (reach < FARTHEST_M) & (i > 0) & (j > 0) & (i < shape[0]) & (j < shape[1])
-    bins = i[within].astype(np.intp) * shape[1] + j[within].astype(np.intp)
-    counts: Floats = np.bincount(bins, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-    return counts
 
 
 def _blind(returns: Floats, bed: Bits) -> Bits:
