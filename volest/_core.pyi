@@ -44,7 +44,7 @@ class Integral:
     gap: float
     roughness: float
     surface_variance: float
-    def pose_variance(self, pose: NDArray[np.float64], covariance: NDArray[np.float64]) -> float: ...
+    def pose_variance(self, found: Registration, covariance: NDArray[np.float64]) -> float: ...
 
 class Engine:
     def __init__(

@@ -463,7 +463,9 @@ def _points(frame: Scan, name: str) -> NDArray[np.float32]:
     if not isinstance(frame, np.ndarray) or frame.ndim != 2 or frame.shape[1] < 3 or frame.dtype.kind not in "fiu":
         found = f"{frame.dtype}{frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise InputError(f"scan {name}: found {found}, expected an (N, 3) array of numbers in metres")
-    with np.errstate(over="ignore"):
-        xyz = frame[:, :3].astype(np.float32, copy=False)
+    xyz = frame[:, :3]
+    if xyz.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            xyz = xyz.astype(np.float32)
     side_by_side = xyz.strides[1] == xyz.itemsize
     return xyz if side_by_side else np.ascontiguousarray(xyz)

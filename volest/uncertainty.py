@@ -138,6 +138,7 @@ def terms_of(integral: Integral, bed: BedModel, placements: Sequence[Placement],
 def _pose(integral: Integral, placements: Sequence[Placement]) -> float:
     """Each scan moves its own share of the surface when its pose is off."""
     total = max(sum(p.counts.inside for p in placements), 1)
-    shares = (p.counts.inside / total for p in placements)
-    whole = (integral.pose_variance(p.pose, p.covariance) for p in placements)
-    return math.sqrt(sum(share**2 * variance for share, variance in zip(shares, whole, strict=True)))
+    variance = 0.0
+    for p in placements:
+        variance += (p.counts.inside / total) ** 2 * integral.pose_variance(p.found, p.covariance)
+    return math.sqrt(variance)

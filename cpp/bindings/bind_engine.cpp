@@ -66,9 +66,9 @@ py::tuple tuple_of(const double (&numbers)[N]) {
   return out;
 }
 
-double pose_variance(const Integral &integral, const Doubles &pose, const Doubles &covariance) {
+double pose_variance(const Integral &integral, const Registration &found, const Doubles &covariance) {
   expect_shape(covariance, {6, 6}, "covariance");
-  return integral.pose_variance(pose_of(pose).t, covariance.data());
+  return integral.pose_variance(found.pose.t, covariance.data());
 }
 
 // An engine with the memory, the floor and the fixtures that it looks at.
@@ -264,7 +264,7 @@ void bind_engine(py::module_ &m) {
       .def_readonly("gap", &Integral::gap)
       .def_readonly("roughness", &Integral::roughness)
       .def_readonly("surface_variance", &Integral::surface_variance)
-      .def("pose_variance", &pose_variance, py::arg("pose"), py::arg("covariance"));
+      .def("pose_variance", &pose_variance, py::arg("found"), py::arg("covariance"));
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
            py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
