@@ -12,8 +12,8 @@ from volest._core import count_returns
 
 __all__ = ["blind_cells", "may_be_blind"]
 
-BIN_RAD = math.radians(3.0)
-BIN = math.tan(BIN_RAD / 2.0)  # edge of a bin of the view, in its middle
+BIN_RAD = math.radians(3.0)  # edge of a bin in the middle of the view,
+BIN = math.tan(BIN_RAD / 2.0)  # and as it is drawn
 SHORT = 0.4  # of the way to the nearest cell: what returns from nearer lies on the window
 BLIND, LIVE = 0.05, 0.25  # of the usual returns in a bin
 LEAST_USUAL = 6.0  # returns in a bin, to tell a blind one by
