@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from volest._core import Engine
+from volest._core import Engine, has_return
 from volest.bed import LEVELS, BedModel, Layout
+from volest.pointcloud import is_return
 from volest.pose import Pose
 
 SMALL = Layout(0.9, 0.6, 0.4)
@@ -29,8 +30,9 @@ BAD = [(np.nan, 0, 0), (0, np.inf, 1), (0, 0, 0), (1e30, 1, -1), (-0.0, 0, 0), (
 def maps_of(engine: Engine) -> bytes:
     """All that the engine tells of a load, bit by bit."""
     integral = engine.integral()
-    numbers = [getattr(integral, name) for name in dir(integral) if not name.startswith("_")]
-    return b"".join([*(getattr(engine, name).tobytes() for name in MAPS), *(np.asarray(n).tobytes() for n in numbers)])
+    told = (getattr(integral, name) for name in dir(integral) if not name.startswith("_"))
+    numbers = [np.asarray(number).tobytes() for number in told if not callable(number)]
+    return b"".join([*(getattr(engine, name).tobytes() for name in MAPS), *numbers])
 
 
 def scanned(bed: BedModel, xyz: NDArray[np.float32], pose: NDArray[np.float64], rays: bool = True) -> Engine:
@@ -146,6 +148,22 @@ def test_integral_equals_its_twin(
         assert getattr(found, name) == pytest.approx(getattr(twin, name), rel=1e-5, abs=1e-6), name
     assert np.allclose(found.moment, twin.moment, rtol=1e-5, atol=1e-6)
     assert np.allclose(found.area, twin.area, rtol=1e-5, atol=1e-6)
+
+
+def test_a_pose_moves_the_volume_by_the_levers_about_the_sensor() -> None:
+    integral = scanned(BedModel.nominal(TRUCK), rough_load(), above(4.0)).integral()
+    spread = np.random.default_rng(1).normal(size=(6, 6))
+    covariance = spread @ spread.T
+    slide, turn = integral.lever[:3], integral.lever[3:]
+    gradient = np.concatenate([slide, turn - np.cross(above(4.0)[:3, 3], slide)])
+    variance = integral.pose_variance(Engine.told(above(4.0), LOOSE), covariance)
+    assert variance == pytest.approx(gradient @ covariance @ gradient)
+
+
+@given(st.lists(st.sampled_from([*BAD, (1.0, 0.0, 0.0)]), max_size=6))
+def test_a_return_is_what_python_calls_one(rows: list[tuple[float, float, float]]) -> None:
+    xyz = np.array(rows, np.float32).reshape(-1, 3)
+    assert has_return(xyz) == is_return(xyz).any()
 
 
 def test_twin_knows_a_half_full_box() -> None:

@@ -37,13 +37,14 @@ class Integral:
     heaped: float
     struck_capacity: float
     footprint: float
-    moment: NDArray[np.float64]
-    area: NDArray[np.float64]
-    lever: NDArray[np.float64]
+    moment: tuple[float, float, float]
+    area: tuple[float, float, float, float]
+    lever: tuple[float, float, float, float, float, float]
     hidden_distance: float
     gap: float
     roughness: float
     surface_variance: float
+    def pose_variance(self, found: Registration, covariance: NDArray[np.float64]) -> float: ...
 
 class RayReach: ...
 
@@ -131,7 +132,27 @@ class Mixture:
         mass_std_kg: float,
     ) -> Fused: ...
 
+class EdgePairs:
+    def __init__(
+        self,
+        cells: NDArray[np.int64],
+        top: NDArray[np.float64],
+        inside: NDArray[np.float64],
+        run: NDArray[np.float64],
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def lines(self, height: NDArray[np.float32], seen: NDArray[np.bool_], unit: float) -> NDArray[np.float64]: ...
+
 def lzf_decompress(data: bytes, size: int) -> bytes: ...
 def voxel_centroids(points: NDArray[np.float32], size_m: float, *, portable: bool = False) -> NDArray[np.float32]: ...
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...
+def count_returns(
+    points: NDArray[np.float32],
+    axes: NDArray[np.float32],
+    bin: float,
+    low: NDArray[np.float64],
+    least_m: float,
+    counts: NDArray[np.float64],
+) -> None: ...
+def has_return(points: Points) -> bool: ...
 def instruction_sets() -> list[str]: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
@@ -43,12 +44,12 @@ class Layout:
     @property
     def scale(self) -> float:
         """1 for truck beds; less for smaller boxes, whose details are smaller too."""
-        return min(1.0, float(np.sqrt(self.length_m * self.width_m)) / 2.0)
+        return min(1.0, math.sqrt(self.length_m * self.width_m) / 2.0)
 
     @property
     def cell_m(self) -> float:
         """Edge of a cell."""
-        return min(FINEST_CELL_M, float(np.sqrt(self.length_m * self.width_m)) / CELLS_ALONG_ROOT_AREA)
+        return min(FINEST_CELL_M, math.sqrt(self.length_m * self.width_m) / CELLS_ALONG_ROOT_AREA)
 
     @property
     def margin_m(self) -> float:

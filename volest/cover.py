@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from volest._core import EdgePairs
 from volest.bed import BedModel
 
 __all__ = ["Cover", "Edge", "cover_of"]
@@ -29,14 +30,11 @@ Cover = Literal["none", "likely", "sure"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edge:
-    """What of a bed a sheet is told by, the same for every load: its edge cells, and the cells in its middle."""
+    """What of a bed a sheet is told by, the same for every load: its edge, and the cells in its middle."""
 
-    cells: NDArray[np.intp]  # (E,) flat indices of cells near the walls
-    further: NDArray[np.intp]  # (E,) and of cells further in
-    inside: Floats  # (E,) from the wall, and how far in the other one is; both at the scale of a truck bed
-    run: Floats
+    pairs: EdgePairs  # cells near the walls, and each with one further in
     middle: NDArray[np.intp]  # (M,) cells far from all walls
-    top: Floats  # (ny, nx) m, the plane of the wall tops
+    top: Floats  # (ny, nx) m, the plane of the wall tops over all
     places: tuple[NDArray[np.float32], NDArray[np.float32]]  # (ny, nx) each, x and y of the cells' middles, m
 
     @classmethod
@@ -53,29 +51,30 @@ class Edge:
         step = np.rint(INWARD_M * bed.walls[wall, :2] / cell).astype(int)
         ny, nx = top.shape
         further = np.clip(iy + step[:, 1], 0, ny - 1) * nx + np.clip(ix + step[:, 0], 0, nx - 1)
+        cells = np.stack([iy * nx + ix, further], dtype=np.int64)
+        run = np.abs(step).max(axis=-1) * cell
         middle = np.flatnonzero(nearest > 0.5 * nearest.max())
         places = (x.astype(np.float32), y.astype(np.float32))
-        return cls(iy * nx + ix, further, nearest[iy, ix], np.abs(step).max(axis=-1) * cell, middle, top, places)
+        return cls(EdgePairs(cells, top, nearest[iy, ix], run), middle, top, places)
 
 
-def cover_of(edge: Edge, scale: float, height: NDArray[np.floating], seen: NDArray[np.bool_]) -> Cover:
+def cover_of(edge: Edge, scale: float, height: NDArray[np.float32], seen: NDArray[np.bool_]) -> Cover:
     """Whether a height map (ny, nx) [m] of which these cells have returns is a sheet from wall to wall.
 
     A sheet is smooth, meets the wall tops all around, and sags or rises gently between them. Heaps that reach the wall
     tops all around rise from them as steeply as they can stand; those that do not, meet walls at many heights.
     """
-    over = np.where(seen, (height - edge.top) / scale, np.nan)
-    flat = over.ravel()
-    at, further = flat[edge.cells], flat[edge.further]
-    known = ~np.isnan(at + further)
-    slope = (further[known] - at[known]) / edge.run[known]
-    met = at[known] - slope * edge.inside[known]
-    middle = flat[edge.middle]
-    middle = middle[~np.isnan(middle)]
-    if len(met) < max(FEWEST, LEAST_EDGE * len(at)) or len(middle) == 0:
+    slope, met = edge.pairs.lines(height, seen, scale)
+    if len(met) < max(FEWEST, LEAST_EDGE * len(edge.pairs)):
         return "none"
-    fastened = float(np.mean(np.abs(met) < FASTENED_M + FASTENED_PER_FALL * np.maximum(0.0, -slope)))
+    fastened = np.count_nonzero(np.abs(met) < FASTENED_M - FASTENED_PER_FALL * np.minimum(slope, 0.0)) / len(met)
     if fastened <= min(SAGGING, RAISED, LIKELY):
+        return "none"
+    # Most loads are told by now; what follows looks at all cells.
+    over = np.where(seen, (height - edge.top) / scale, np.nan)
+    middle = over.take(edge.middle)
+    middle = middle[~np.isnan(middle)]
+    if len(middle) == 0:
         return "none"
     bow = float(np.median(middle) - np.median(met))
     if abs(bow) < LEAST_BOW_M or _bend(over) > COARSEST_M:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from volest.frames import Change
 
@@ -48,21 +47,25 @@ class Disturbance:
     changes: tuple[Change, ...]  # of each sensor with several frames
 
     @property
+    def load_moved(self) -> bool:
+        """Whether the frames of a sensor show another load each."""
+        return any(change.fraction > MOVED_ABOVE for change in self.changes)
+
+    @property
     def flags(self) -> dict[str, bool]:
         """What is to be told of it."""
         return {
             "dust": self.sight.hanging_fraction > DUST_ABOVE,
             "tarp": self.may_be_covered,
             "dirty_window": self.blind_m2 > 0.0,
-            "load_moved": any(change.fraction > MOVED_ABOVE for change in self.changes),
+            "load_moved": self.load_moved,
         }
 
     @property
     def degrades(self) -> bool:
         """Whether the volume is not to be trusted like others."""
-        flags = self.flags
         stormy = self.sight.rejected_fraction > STORM_ABOVE
-        return stormy or flags["tarp"] or flags["dirty_window"] or flags["load_moved"]
+        return stormy or self.may_be_covered or self.blind_m2 > 0.0 or self.load_moved
 
     def widened(
         self, budget: dict[str, float], volume_m3: float, footprint_m2: float, scale: float
@@ -70,8 +73,8 @@ class Disturbance:
         """The budget [m3] of a volume with what this adds to it."""
         dust = DUST_STD_M * scale * self.sight.hanging_fraction * footprint_m2
         moved = max((_doubt(change, volume_m3) for change in self.changes), default=0.0)
-        added = {"hidden": BLIND_STD_M * scale * self.blind_m2, "surface": float(np.hypot(dust, moved))}
-        return {source: float(np.hypot(std, added.get(source, 0.0))) for source, std in budget.items()}
+        added = {"hidden": BLIND_STD_M * scale * self.blind_m2, "surface": math.hypot(dust, moved)}
+        return {source: math.hypot(std, added.get(source, 0.0)) for source, std in budget.items()}
 
 
 def _doubt(change: Change, volume_m3: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -34,7 +35,7 @@ from volest.reference import bed_from_scans, refined_bed
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of, reach_m
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
+from volest.uncertainty import BETWEEN, GENERIC, HIDDEN, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
 from volest.weight import GrossMass, gross_mass, net_mass
 from volest.window import blind_cells, may_be_blind
 
@@ -155,10 +156,9 @@ class Estimator:
             result = self.measure(frames)
         if gross is not None:
             result = self._weigh(result, *gross)
-        elif result.status != "rejected":
-            result = _flagged(result, "weight_missing")
+        lacking = ("weight_missing",) if gross is None and result.status != "rejected" else ()
+        flags = tuple(sorted({*result.flags, *lacking}))
         elapsed_ms = 1e3 * (time.perf_counter() - started)
-        flags = tuple(sorted(set(result.flags)))
         return replace(result, load_id=load_id, flags=flags, timing_ms={"estimate": elapsed_ms})
 
     def measure(self, frames: Sequence[tuple[Sensor | None, Frame]]) -> Result:
@@ -198,7 +198,7 @@ class Estimator:
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
         blind_m2 = self._blind_m2(placed.values(), surface)
         disturbance = Disturbance(sight, cover == "likely", blind_m2, changes)
-        return replace(self._assess(placements, noise, disturbance), surface=surface)
+        return self._assess(placements, noise, disturbance, surface)
 
     def _refine(self, placements: Sequence[Placement]) -> None:
         """Puts the walls of a nominal bed where these scans show them, if it seems to be elsewhere."""
@@ -261,15 +261,20 @@ class Estimator:
     def _blind_m2(self, placed: Collection[Sequence[Placement]], surface: Surface) -> float:
         """The part of the load's surface that lies in a blind part of a sensor's view."""
         layout, state = self.bed.layout, surface.state
-        unseen = (state != 0) & (state != SEEN)
+        unseen = (state == HIDDEN) | (state == BETWEEN)
         sensors = [series[0].pose[:3, 3] for series in placed if series[0].rays]
-        if not sensors or not unseen.any():
+        if not sensors:
             return 0.0
-        places = np.stack([*self._edge.places, surface.height], axis=-1)
-        nearest = min(float(np.sqrt(np.square(places[unseen] - sensor).sum(axis=-1).min())) for sensor in sensors)
+        # No cell is nearer than the highest is below a sensor.
+        least_m = float(min(sensor[2] for sensor in sensors) - surface.height.max())
+        if not may_be_blind(unseen, layout.cell_m, least_m):
+            return 0.0
+        over_bed = np.flatnonzero(state)
+        cells = np.stack([a.take(over_bed) for a in (*self._edge.places, surface.height)], dtype=np.float64).T
+        dark = cells[unseen.take(over_bed)]
+        nearest = min(float(np.sqrt(np.square(dark - sensor).sum(axis=-1).min())) for sensor in sensors)
         if not may_be_blind(unseen, layout.cell_m, nearest):
             return 0.0
-        cells = places[state != 0].astype(np.float64)
         blind = np.zeros(len(cells), dtype=bool)
         for series in placed:
             if series[0].rays:
@@ -293,17 +298,19 @@ class Estimator:
         seen: NDArray[np.bool_] = self._engine.state == SEEN
         return seen
 
-    def _assess(self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance) -> Result:
+    def _assess(
+        self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance, surface: Surface
+    ) -> Result:
         """The result that the integrals tell, with its budget, flags and status."""
         integral = self.integral()
         terms = self.terms = terms_of(integral, self.bed, placements, range_noise_m)
-        hidden, between, seen = (float(a) for a in integral.area[1:])
+        _, hidden, between, seen = integral.area
         seen_fraction = (seen + between) / (seen + between + hidden)
         familiar = is_familiar(integral, seen_fraction, range_noise_m, self.truck.commissioned is not None)
         wider = 1.0 if familiar else UNFAMILIAR
         parts = {source: wider * float(std) for source, std in self._calibration.budget_m3(terms).items()}
         parts = disturbance.widened(parts, integral.volume, integral.footprint, self.bed.layout.scale)
-        std = float(np.linalg.norm(list(parts.values())))
+        std = math.hypot(*parts.values())
         expected = integral.volume - float(self._calibration.excess_m3(terms))
         volume = Quantity.normal(expected, std, low=0.0)
         fill = volume.value / integral.struck_capacity
@@ -318,7 +325,6 @@ class Estimator:
             **disturbance.flags,
         }
         degraded = flags["occluded"] or flags["sensor_moved"] or disturbance.degrades
-        moment = integral.moment / integral.volume if integral.volume > std else None
         return Result(
             truck_id=self.truck.id,
             status="degraded" if degraded else "ok",
@@ -328,9 +334,10 @@ class Estimator:
             fill_ratio=fill,
             seen_fraction=seen_fraction,
             rejected_fraction=disturbance.sight.rejected_fraction,
-            centroid_m=None if moment is None else (float(moment[0]), float(moment[1]), float(moment[2])),
+            centroid_m=_centroid_m(integral) if integral.volume > std else None,
             heaped_volume_m3=integral.heaped,
             volume_budget_m3=parts,
+            surface=surface,
         )
 
     def _gross(self, gross_kg: float | GrossMass | None) -> tuple[GrossMass, Scale] | None:
@@ -345,16 +352,16 @@ class Estimator:
     def _weigh(self, result: Result, gross: GrossMass, scale: Scale) -> Result:
         """The result with what the scale adds."""
         net = net_mass(gross, scale)
-        result = replace(result, flags=(*result.flags, *gross.flags), reasons=(*result.reasons, *gross.reasons))
+        flags, reasons = (*result.flags, *gross.flags), (*result.reasons, *gross.reasons)
         if result.volume_m3 is None:
-            return result
+            return replace(result, flags=flags, reasons=reasons)
         fused = fuse(result.volume_m3, net, self.truck.waste)
         status: Status = "degraded" if "weight_volume_mismatch" in fused.flags else result.status
         return replace(
             result,
             status=status,
-            flags=(*result.flags, *fused.flags),
-            reasons=(*result.reasons, *fused.reasons),
+            flags=(*flags, *fused.flags),
+            reasons=(*reasons, *fused.reasons),
             net_mass_kg=fused.net_mass_kg,
             bulk_density_kg_m3=fused.bulk_density_kg_m3,
             wet_mass_fraction=fused.wet_mass_fraction,
@@ -455,6 +462,11 @@ def _reference_cloud(
     return path, sensor.id if sensor is not None else "", prior_of(sensor), xyz
 
 
+def _centroid_m(integral: Integral) -> tuple[float, float, float]:
+    x, y, z = integral.moment
+    return x / integral.volume, y / integral.volume, z / integral.volume
+
+
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:
     return [given] if isinstance(given, np.ndarray | PackedPoints | RangeImage) else given
 
@@ -466,7 +478,3 @@ def _frame(scan: Scan, name: str) -> Frame:
         found = f"{scan.dtype}{scan.shape}" if isinstance(scan, np.ndarray) else type(scan).__name__
         raise InputError(f"scan {name}: found {found}, expected an (N, 3) array of numbers in metres")
     return Frame.of(scan)
-
-
-def _flagged(result: Result, flag: str) -> Result:
-    return replace(result, flags=(*result.flags, flag))

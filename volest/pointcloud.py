@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volest._core import Ranges, RayReach
+from volest._core import Ranges, RayReach, has_return
 from volest.errors import ScanError
 
 if TYPE_CHECKING:
@@ -91,8 +91,11 @@ class Frame:
             return cls(Ranges(image.range_mm, directions), image)
         if isinstance(given, PackedPoints):
             return cls(_side_by_side(given.xyz_mm[:, :3]))
-        with np.errstate(over="ignore"):
-            return cls(_side_by_side(given[:, :3].astype(np.float32, copy=False)))
+        xyz = given[:, :3]
+        if xyz.dtype != np.float32:
+            with np.errstate(over="ignore"):
+                xyz = xyz.astype(np.float32)
+        return cls(_side_by_side(xyz))
 
     def along(self, reach: RayReach) -> Frame:
         """The same range image, with what is known of its rays ahead."""
@@ -116,10 +119,7 @@ class Frame:
 
     def has_return(self) -> bool:
         """Whether any ray came back; looks no further than it must."""
-        if self.image is not None:
-            return any(bool((row > 0).any()) for row in self.image.range_mm)
-        rows, step = self._array, 1024
-        return any(bool(is_return(rows[first : first + step]).any()) for first in range(0, len(rows), step))
+        return has_return(self.points)
 
     def same_as(self, other: Frame) -> bool:
         """Whether the two say the same, byte for byte."""
@@ -135,7 +135,7 @@ def _side_by_side(xyz: NDArray[Any]) -> NDArray[Any]:
     return xyz if xyz.strides[1] == xyz.itemsize else np.ascontiguousarray(xyz)
 
 
-def is_return(xyz: NDArray[np.float32 | np.int16]) -> NDArray[np.bool_]:
+def is_return(xyz: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which rows (N,) of a scan (N, 3) are measurements, as the core counts them (cpp/src/geometry.hpp)."""
     sound: NDArray[np.bool_] = (np.abs(xyz) < 1e4).all(axis=1) & (xyz != 0).any(axis=1)
     return sound

@@ -116,31 +116,27 @@ def is_familiar(integral: Integral, seen_fraction: float, range_noise_m: float, 
 
 def terms_of(integral: Integral, bed: BedModel, placements: Sequence[Placement], range_noise_m: float) -> Terms:
     """What the errors of a load grow with."""
-    area, rough = integral.area, integral.roughness
-    depth = integral.volume / max(integral.footprint, 1e-9)
-    sides = (bed.layout.width_m, bed.layout.width_m, bed.layout.length_m, bed.layout.length_m)
-    walls = depth * float(np.linalg.norm(np.multiply(sides, bed.wall_std_m)))
+    _, hidden, between, seen = integral.area
+    layout, rough, footprint = bed.layout, integral.roughness, integral.footprint
+    depth = integral.volume / max(footprint, 1e-9)
+    sides = (layout.width_m, layout.width_m, layout.length_m, layout.length_m)
+    walls = (depth * side * std for side, std in zip(sides, bed.wall_std_m.tolist(), strict=True))
     return Terms(
-        hidden=bed.layout.scale * float(area[HIDDEN]),
+        hidden=layout.scale * hidden,
         distance=integral.hidden_distance,
-        lumps=rough * float(area[HIDDEN]),
-        between=rough * float(area[BETWEEN]),
+        lumps=rough * hidden,
+        between=rough * between,
         gap=integral.gap,
-        seen=rough * float(area[SEEN]),
-        scatter=float(np.sqrt(integral.surface_variance)),
+        seen=rough * seen,
+        scatter=math.sqrt(integral.surface_variance),
         pose=_pose(integral, placements),
-        reference=float(np.hypot(bed.floor_std_m * integral.footprint, walls)),
-        noise=range_noise_m * integral.footprint,
+        reference=math.hypot(bed.floor_std_m * footprint, *walls),
+        noise=range_noise_m * footprint,
     )
 
 
 def _pose(integral: Integral, placements: Sequence[Placement]) -> float:
     """Each scan moves its own share of the surface when its pose is off."""
-    total = sum(p.counts.inside for p in placements)
-    variances = []
-    for p in placements:
-        slide, turn = integral.lever[:3], integral.lever[3:]
-        # The rotation is about the sensor's place, the levers are about the bed's origin.
-        gradient = np.concatenate([slide, turn - np.cross(p.pose[:3, 3], slide)])
-        variances.append((p.counts.inside / max(total, 1)) ** 2 * float(gradient @ p.covariance @ gradient))
+    total = max(sum(p.counts.inside for p in placements), 1)
+    variances = [(p.counts.inside / total) ** 2 * integral.pose_variance(p.found, p.covariance) for p in placements]
     return math.sqrt(math.fsum(variances))  # in any order

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from volest._core import count_returns
+
 __all__ = ["blind_cells", "may_be_blind"]
 
-BIN = np.tan(np.radians(3.0) / 2.0)  # edge of a bin of the view; 3 degrees in its middle
+BIN_RAD = math.radians(3.0)  # edge of a bin in the middle of the view,
+BIN = math.tan(BIN_RAD / 2.0)  # and as it is drawn
 SHORT = 0.4  # of the way to the nearest cell: what returns from nearer lies on the window
 BLIND, LIVE = 0.05, 0.25  # of the usual returns in a bin
 LEAST_USUAL = 6.0  # returns in a bin, to tell a blind one by
 LEAST_BINS = 4  # in blocks of two by two; what is smaller may be a dark spot of the load
-FARTHEST_M = 1e4  # as the core counts measurements
 SLACK = 0.7  # of a block's side: cells at its border may have returns from next to it
 REACH = 6  # bins; between live ones no further away a blind bin is one of the window, not of the edge of the view
 
@@ -24,13 +27,20 @@ Bits = NDArray[np.bool_]
 
 def may_be_blind(unseen: Bits, cell_m: float, distance_m: float) -> bool:
     """Whether two by two bins, seen from a distance, fit into the cells (ny, nx) without returns."""
-    side = max(1, round(2.0 * SLACK * np.radians(3.0) * distance_m / cell_m))
+    side = max(1, round(2.0 * SLACK * BIN_RAD * distance_m / cell_m))
     if side > min(unseen.shape):
         return False
-    sums = np.zeros((unseen.shape[0] + 1, unseen.shape[1] + 1), dtype=np.int32)
-    np.cumsum(np.cumsum(unseen, axis=0, dtype=np.int32), axis=1, out=sums[1:, 1:])
-    blocks = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    return bool(blocks.max() == side * side)
+    return bool(_runs(_runs(unseen, side).T, side).any())
+
+
+def _runs(bits: Bits, length: int) -> Bits:
+    """Where runs (R - length + 1, C) of so many set bits (R, C) along the columns begin."""
+    held = 1
+    while held < length:
+        step = min(held, length - held)
+        bits = bits[step:] & bits[:-step]
+        held += step
+    return bits
 
 
 def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64], cells: NDArray[np.float64]) -> Bits:
@@ -39,51 +49,36 @@ def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64]
     `frames`: its scans (N, 3) [m], sensor frame; `cells` (M, 3) [m]: places on the load's surface, bed frame. The view
     is drawn stereographically about the way to the cells, where angles are true and bins of nearly the same size.
     """
-    places = (cells - pose[:3, 3]) @ pose[:3, :3]
-    distance = np.linalg.norm(places, axis=1)
-    view = _axes((places / distance[:, None]).mean(axis=0))
-    at = _project(places @ view.T, distance)
-    low, high = at.min(axis=0) - REACH * BIN, at.max(axis=0) + REACH * BIN
+    x, y, z = ways = pose[:3, :3].T @ (cells.T - pose[:3, 3:])
+    distance = np.sqrt(x * x + y * y + z * z)
+    view = _axes((ways / distance).mean(axis=1))
+    at = _project(view @ ways, distance)
+    low, high = at.min(axis=1) - REACH * BIN, at.max(axis=1) + REACH * BIN
     shape = (int((high[0] - low[0]) / BIN) + 1, int((high[1] - low[1]) / BIN) + 1)
+    axes, least_m = view.astype(np.float32), SHORT * float(distance.min())
     returns = np.zeros(shape)
     for xyz in frames:
-        returns += _counts(xyz, view.astype(np.float32), SHORT * float(distance.min()), low, shape)
-    index = ((at - low) / BIN).astype(int)
+        count_returns(xyz, axes, BIN, low, least_m, returns)
+    i, j = ((at - low[:, None]) / BIN).astype(int)
     bed = np.zeros(shape, dtype=bool)
-    bed[index[:, 0], index[:, 1]] = True
-    blind: Bits = _blind(returns, bed)[index[:, 0], index[:, 1]]
+    bed[i, j] = True
+    blind: Bits = _blind(returns, bed)[i, j]
     return blind
 
 
 def _axes(forward: Floats) -> Floats:
     """Right, up and forward (3, 3) as rows; up is as near to the sensor's z axis as can be."""
-    forward = forward / np.linalg.norm(forward)
-    up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.9 else np.array([0.0, 1.0, 0.0])
-    right = np.cross(forward, up)
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(right, forward), forward])
+    fx, fy, fz = forward = forward / np.linalg.norm(forward)
+    right = np.array([fy, -fx, 0.0] if abs(fz) < 0.9 else [-fz, 0.0, fx])  # across forward and z, or forward and y
+    rx, ry, rz = right = right / np.linalg.norm(right)
+    return np.stack([right, [ry * fz - rz * fy, rz * fx - rx * fz, rx * fy - ry * fx], forward])
 
 
 def _project(points: Floats, distance: Floats) -> Floats:
-    """Stereographic projection (N, 2) of the ways to points in the view's axes; what lies behind lands far off."""
+    """Stereographic projection (2, N) of the ways to points in the view's axes; what lies behind lands far off."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        flat: Floats = points[:, :2] / np.maximum(distance + points[:, 2], 1e-6)[:, None]
+        flat: Floats = points[:2] / np.maximum(distance + points[2], 1e-6)
     return flat
-
-
-def _counts(
-    xyz: NDArray[np.float32], view: NDArray[np.float32], least_m: float, low: Floats, shape: tuple[int, int]
-) -> Floats:
-    """How many of the points from farther than `least_m` fall into each bin."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        x, y, z = view @ xyz.T
-        reach = np.sqrt(x * x + y * y + z * z)
-        scale = np.float32(1.0 / BIN) / (reach + z)
-        i, j = x * scale - np.float32(low[0] / BIN), y * scale - np.float32(low[1] / BIN)
-        within = (reach > least_m) & (reach < FARTHEST_M) & (i > 0) & (j > 0) & (i < shape[0]) & (j < shape[1])
-    bins = i[within].astype(np.intp) * shape[1] + j[within].astype(np.intp)
-    counts: Floats = np.bincount(bins, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-    return counts
 
 
 def _blind(returns: Floats, bed: Bits) -> Bits:
@@ -94,6 +89,8 @@ def _blind(returns: Floats, bed: Bits) -> Bits:
         return np.zeros_like(bed)
     live = returns >= LIVE * usual
     blind = bed & (returns <= BLIND * usual)
+    if np.count_nonzero(blind) < LEAST_BINS:
+        return np.zeros_like(bed)
     blind &= (_near(live, 0, 1) & _near(live, 0, -1)) | (_near(live, 1, 1) & _near(live, 1, -1))
     block = blind[1:, 1:] & blind[:-1, 1:] & blind[1:, :-1] & blind[:-1, :-1]
     whole = np.zeros_like(blind)

@@ -68,11 +68,11 @@ class Ranges {
   Cloud::Format format_;
 };
 
-// The points of an array where they are; it must outlive the view.
+// The points of an array where they are; it must outlive the view. Arrays without any have whatever strides.
 Cloud view_array(const py::array &points) {
   const bool is_float = py::isinstance<py::array_t<float>>(points);
   if (!(is_float || py::isinstance<py::array_t<std::int16_t>>(points)) || points.ndim() != 2 ||
-      points.shape(1) < 3 || points.strides(1) != points.itemsize())
+      points.shape(1) < 3 || (points.shape(0) > 0 && points.strides(1) != points.itemsize()))
     throw py::value_error("points: expected an (N, 3) float32 or int16 array whose x y z lie side by side");
   return {static_cast<const char *>(points.data()), points.shape(0), points.strides(0),
           is_float ? Cloud::Format::kMetres : Cloud::Format::kMillimetres};
@@ -106,6 +106,18 @@ Doubles matrix_of(const Pose &pose) {
   m(3, 0) = m(3, 1) = m(3, 2) = 0.0;
   m(3, 3) = 1.0;
   return out;
+}
+
+template <int N>
+py::tuple tuple_of(const double (&numbers)[N]) {
+  py::tuple out(N);
+  for (int i = 0; i < N; ++i) out[i] = numbers[i];
+  return out;
+}
+
+double pose_variance(const Integral &integral, const Registration &found, const Doubles &covariance) {
+  expect_shape(covariance, {6, 6}, "covariance");
+  return integral.pose_variance(found.pose.t, covariance.data());
 }
 
 // An engine with the memory, the floor and the fixtures that it looks at.
@@ -307,13 +319,14 @@ void bind_engine(py::module_ &m) {
       .def_readonly("heaped", &Integral::heaped)
       .def_readonly("struck_capacity", &Integral::struck_capacity)
       .def_readonly("footprint", &Integral::footprint)
-      .def_property_readonly("moment", [](const Integral &v) { return py::array_t<double>(3, v.moment); })
-      .def_property_readonly("area", [](const Integral &v) { return py::array_t<double>(4, v.area); })
-      .def_property_readonly("lever", [](const Integral &v) { return py::array_t<double>(6, v.lever); })
+      .def_property_readonly("moment", [](const Integral &v) { return tuple_of(v.moment); })
+      .def_property_readonly("area", [](const Integral &v) { return tuple_of(v.area); })
+      .def_property_readonly("lever", [](const Integral &v) { return tuple_of(v.lever); })
       .def_readonly("hidden_distance", &Integral::hidden_distance)
       .def_readonly("gap", &Integral::gap)
       .def_readonly("roughness", &Integral::roughness)
-      .def_readonly("surface_variance", &Integral::surface_variance);
+      .def_readonly("surface_variance", &Integral::surface_variance)
+      .def("pose_variance", &pose_variance, py::arg("found"), py::arg("covariance"));
   py::class_<BoundReach, std::shared_ptr<BoundReach>>(m, "RayReach");
   py::class_<Ranges>(m, "Ranges")
       .def(py::init<py::array, py::array_t<float>, std::shared_ptr<BoundReach>>(), py::arg("range_mm"),
@@ -369,5 +382,6 @@ void bind_engine(py::module_ &m) {
       .def_property_readonly("bound", [](const BoundEngine &e) { return e.copy(e.map().air.bound); })
       .def_property_readonly("distance", [](const BoundEngine &e) { return e.copy(e.map().distance); })
       .def_property_readonly("state", [](const BoundEngine &e) { return e.copy(e.map().state); });
+  m.def("has_return", [](const py::object &points) { return view(points).has_return(); }, py::arg("points"));
   m.def("instruction_sets", &instruction_sets);
 }

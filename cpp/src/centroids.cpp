@@ -49,11 +49,8 @@ class Sound {
   static std::int64_t copy_if_sound(const char *from, float *to) {
     float v[3];
     std::memcpy(v, from, sizeof v);
-    const int near = (std::fabs(v[0]) < Cloud::farthest) & (std::fabs(v[1]) < Cloud::farthest) &
-                     (std::fabs(v[2]) < Cloud::farthest);
-    const int away = (v[0] != 0.0f) | (v[1] != 0.0f) | (v[2] != 0.0f);
     std::memcpy(to, v, sizeof v);
-    return near & away;
+    return Cloud::is_return(v);
   }
 
   std::unique_ptr<float[]> copy_;

@@ -93,6 +93,40 @@ struct Cloud {
 
   // The farthest coordinate that counts as a measurement, m.
   static constexpr float farthest = 1e4f;
+
+  static bool is_return(const float v[3]) {
+    const int near = (std::fabs(v[0]) < farthest) & (std::fabs(v[1]) < farthest) & (std::fabs(v[2]) < farthest);
+    const int away = (v[0] != 0.0f) | (v[1] != 0.0f) | (v[2] != 0.0f);
+    return near & away;
+  }
+  // Whether any ray came back; looks no further than it must.
+  bool has_return() const {
+    switch (format) {
+      case Format::kMetres:
+        return any<float[3]>([](const float (&v)[3]) { return is_return(v); });
+      case Format::kMillimetres:
+        return any<std::int16_t[3]>(
+            [](const std::int16_t (&v)[3]) { return v[0] != 0 || v[1] != 0 || v[2] != 0; });
+      case Format::kRange16:
+        return any<std::uint16_t>([](std::uint16_t range) { return range != 0; });
+      case Format::kRange32:
+        return any<std::uint32_t>([](std::uint32_t range) { return range != 0; });
+      case Format::kRangeFloat:
+        return any<float>([](float range) { return range > 0.0f && range < 1e3f * farthest; });
+    }
+    return false;
+  }
+
+ private:
+  template <class T, class Is>
+  bool any(Is is) const {
+    for (std::int64_t i = 0; i < count; ++i) {
+      T v;
+      std::memcpy(&v, data + i * stride, sizeof v);
+      if (is(v)) return true;
+    }
+    return false;
+  }
 };
 
 inline double clamp(double v, double low, double high) { return v < low ? low : (v > high ? high : v); }

@@ -17,6 +17,18 @@ struct Integral {
   double gap;        // integral over the cells between returns of the distance to them beyond two cells, m3
   double roughness;  // root mean square spread and slope of the seen surface within a cell, m
   double surface_variance;  // m6; variance of the volume from the scatter of the returns in each cell
+
+  // Variance of the volume, m6, of a surface seen from `place` alone, whose `covariance` (6 x 6, row-major) is
+  // of a translation and a rotation about that place; the levers are about the bed's origin.
+  double pose_variance(Vec3 place, const double *covariance) const {
+    const Vec3 arm = cross(place, {lever[0], lever[1], lever[2]});
+    const double gradient[6] = {lever[0],         lever[1],         lever[2],
+                                lever[3] - arm.x, lever[4] - arm.y, lever[5] - arm.z};
+    double variance = 0.0;
+    for (int i = 0; i < 6; ++i)
+      for (int j = 0; j < 6; ++j) variance += gradient[i] * covariance[6 * i + j] * gradient[j];
+    return variance;
+  }
 };
 
 }  // namespace volest

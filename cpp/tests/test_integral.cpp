@@ -170,6 +170,21 @@ void a_turn_about_the_origin_moves_the_volume_by_its_lever() {
   CHECK(near((under(e).volume - here.volume) / e, here.lever[4], 0.02));
 }
 
+// A sensor raised raises the load; one that nods lifts what lies ahead of it as much as it lowers what is
+// behind.
+void the_pose_moves_the_load_about_the_sensor() {
+  const Box box;
+  const Integral v = integral_under(box, [](double, double) { return 0.5; });
+  const auto variance = [&](Vec3 place, int axis) {
+    double covariance[36] = {};
+    covariance[7 * axis] = 0.01 * 0.01;
+    return v.pose_variance(place, covariance);
+  };
+  CHECK(near(variance({0.3, 0.2, 3.0}, 2), 0.08 * 0.08, 0.01));
+  CHECK(variance({0.0, 0.0, 3.0}, 4) < 1e-8);
+  CHECK(near(variance({1.5, 0.0, 3.0}, 4), 0.12 * 0.12, 0.01));
+}
+
 void scatter_in_the_cells_is_the_variance() {
   const Box box;
   Random random(3);
@@ -211,6 +226,7 @@ int main() {
   a_floor_that_sags_holds_more();
   levers_are_derivatives();
   a_turn_about_the_origin_moves_the_volume_by_its_lever();
+  the_pose_moves_the_load_about_the_sensor();
   scatter_in_the_cells_is_the_variance();
   hidden_cells_tell_their_distance();
   return volest_test::checks_result("integral");
