@@ -156,6 +156,8 @@ struct MomentSums {
   void add(const float *px, const float *py, const float *pz, int count, bool is_face, const WallView &view,
            float width) {
     const float per_width = 1.0f / width, reach = width < view.rim_reach ? width : view.rim_reach;
+    Doubles8 sum[kMoments];  // in registers
+    std::memcpy(sum, part, sizeof sum);
     for (int first = 0; first < count; first += kSumLanes) {
       const Floats8 x = load8(px + first), y = load8(py + first), z = load8(pz + first);
       const Floats8 inside = affine8(view.face, x, y, z), over = affine8(view.over, x, y, z);
@@ -168,17 +170,18 @@ struct MomentSums {
       const Doubles8 dw = __builtin_convertvector(w, Doubles8), dx = __builtin_convertvector(x, Doubles8),
                      dy = __builtin_convertvector(y, Doubles8), dz = __builtin_convertvector(z, Doubles8);
       const Doubles8 wx = dw * dx, wy = dw * dy, wz = dw * dz;
-      part[0] += dw;
-      part[1] += wx;
-      part[2] += wy;
-      part[3] += wz;
-      part[4] += wx * dx;
-      part[5] += wx * dy;
-      part[6] += wx * dz;
-      part[7] += wy * dy;
-      part[8] += wy * dz;
-      part[9] += wz * dz;
+      sum[0] += dw;
+      sum[1] += wx;
+      sum[2] += wy;
+      sum[3] += wz;
+      sum[4] += wx * dx;
+      sum[5] += wx * dy;
+      sum[6] += wx * dz;
+      sum[7] += wy * dy;
+      sum[8] += wy * dz;
+      sum[9] += wz * dz;
     }
+    std::memcpy(part, sum, sizeof part);
   }
   void total(double out[kMoments]) const {
     for (int m = 0; m < kMoments; ++m) {
