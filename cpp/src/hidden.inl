@@ -3,7 +3,7 @@
 constexpr int kAround = 4;            // cells to each side that tell of the surroundings
 constexpr float kMostRaised = 0.02f;  // m
 constexpr float kFarthest = 1.5f;     // m; a return farther away tells no more than one that is that far
-constexpr int kBatch = 16;            // cells that go through the network side by side
+constexpr int kBatch = kWide;         // cells that go through the network side by side
 
 inline float clip(float v, float low, float high) { return v < low ? low : (v > high ? high : v); }
 
@@ -17,13 +17,13 @@ struct Windows {
     const Grid &g = bed.grid;
     const Wide one = wide(1.0f), nothing{};
     for (int i = 0; i < g.size(); i += kWide) {
-      const WideInts is_seen = wide_bytes_at(map.state + i) == wide_ints(kSeen);
+      const WideInts is_seen = wide_ints_at(map.state + i) == wide_ints(kSeen);
       const Wide h = is_seen ? wide_at(map.height + i) : nothing;
       put(own[0] + i, wide_at(table.open + i));
       put(own[1] + i, is_seen ? one : nothing);
       put(own[2] + i, h);
       put(own[3] + i, h * h);
-      put(own[4] + i, is_seen ? wide_count_at(map.count + i) : nothing);
+      put(own[4] + i, is_seen ? wide_floats(wide_ints_at(map.count + i)) : nothing);
     }
     for (int k = 0; k < 5; ++k) {
       for (int y = 0; y < g.ny; ++y) sum_rows(k, y, g);
