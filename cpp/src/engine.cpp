@@ -37,15 +37,15 @@ struct Pieces {
 void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   const Grid &g = spec.grid;
   const auto cells = static_cast<std::size_t>(g.size()), row = static_cast<std::size_t>(g.nx) + 16;
-  p.columns = {spec.z0, spec.dz, spec.nz, arena.take<Cell>(cells)};
-  p.fresh = arena.take<Cell>(cells);
+  p.columns = {spec.z0, spec.dz, spec.nz, arena.take<Cell>(cells, 16)};
+  p.fresh = arena.take<Cell>(cells, 16);
   p.map.height = arena.take<float>(cells, row);
   p.map.variance = arena.take<float>(cells, 16);
   p.map.count = arena.take<std::uint32_t>(cells, 16);
   p.map.air = {arena.take<float>(cells, 16), arena.take<float>(cells, 16), arena.take<float>(cells, 16)};
   p.map.distance = arena.take<float>(cells, 16);
   p.map.state = arena.take<std::uint8_t>(cells, 64);
-  p.table.kind = arena.take<CellKind>(cells);
+  p.table.kind = arena.take<CellKind>(cells, 64);
   p.table.opening = arena.take<float>(cells, 16);
   p.table.top = arena.take<float>(cells, 16);
   p.table.area = arena.take<float>(cells, 16);
@@ -60,7 +60,8 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   s.way = arena.take<std::int32_t>(cells);
   s.ring = arena.take<std::int32_t>(cells);
   s.far = arena.take<float>(cells);
-  for (std::uint8_t **bytes : {&s.low, &s.high, &s.most, &s.least})
+  for (std::uint8_t **bytes :
+       {&s.low, &s.high, &s.near_low, &s.near_high, &s.company, &s.mixed, &s.near_mixed, &s.row})
     *bytes = arena.take<std::uint8_t>(cells + 4 * row);
   for (float **sheet : {&s.level, &s.thin, &s.known, &s.open})
     *sheet = arena.take<float>(2 * cells + 8 * row + 512);

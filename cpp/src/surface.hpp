@@ -56,11 +56,15 @@ struct SurfacePrior {
 // Room for what is needed only while a surface is made.
 struct Scratch {
   Fan fan;
-  std::int32_t *way;         // [grid.size()] direction of each cell as a sensor sees it
-  std::int32_t *ring;        // [grid.size()] and its distance
-  float *far;                // [grid.size()] the same, m
-  std::uint8_t *low, *high;  // [grid.size() + 4 * nx + 64] of the levels in each column
-  std::uint8_t *most, *least;
+  std::int32_t *way;   // [grid.size()] direction of each cell as a sensor sees it
+  std::int32_t *ring;  // [grid.size()] and its distance
+  float *far;          // [grid.size()] the same, m
+  // Of each column [grid.size() + 4 * nx + 64]: its lowest and highest level, and of the 25 columns about it
+  // the highest of the lowest ones, and the lowest of the highest.
+  std::uint8_t *low, *high, *near_low, *near_high;
+  std::uint8_t *company;  // [the same] returns of a column whose levels make one run, at most 3; else 0
+  std::uint8_t *mixed, *near_mixed;    // [the same] 1 where the levels make several runs, and about it
+  std::uint8_t *row;                   // [the same]
   float *level, *thin, *known, *open;  // [2 * grid.size() + 8 * nx + 512]: the membrane, on ever coarser grids
   std::int32_t *cells;                 // [grid.size()] a list of cells
   Runs runs;                           // [grid.size()] the surface where it is not resolved

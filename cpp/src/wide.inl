@@ -24,3 +24,23 @@ inline Wide clip(Wide v, float low, float high) { return greatest_of(least_of(v,
 // Which lane each is.
 constexpr std::int32_t kLane[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 inline WideInts wide_lanes() { return wide_ints_at(kLane); }
+
+// Half as many cells, for sums that need doubles; their bytes, floats and whole numbers.
+constexpr int kFew = kWide / 2;
+typedef double Few __attribute__((vector_size(kFew * sizeof(double))));
+typedef std::int64_t FewLongs __attribute__((vector_size(kFew * sizeof(std::int64_t))));
+typedef float FewFloats __attribute__((vector_size(kFew * sizeof(float))));
+typedef std::int32_t FewInts __attribute__((vector_size(kFew * sizeof(std::int32_t))));
+typedef std::uint8_t FewBytes __attribute__((vector_size(kFew)));
+typedef std::int8_t FewFlags __attribute__((vector_size(kFew)));  // all bits of a lane set: true
+
+template <class Lanes, class Lane>
+inline Lanes lanes_at(const Lane *p) {
+  Lanes v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class Lanes, class Lane>
+inline void put_lanes(Lane *p, Lanes v) {
+  std::memcpy(p, &v, sizeof v);
+}
