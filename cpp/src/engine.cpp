@@ -57,9 +57,10 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   Scratch &s = p.scratch;
   s.fan.key =
       arena.take<std::uint32_t>(static_cast<std::size_t>(Fan::kWays) * static_cast<std::size_t>(Fan::rings(g)));
-  s.way = arena.take<std::int32_t>(cells);
-  s.ring = arena.take<std::int32_t>(cells);
-  s.far = arena.take<float>(cells);
+  s.way = arena.take<std::int32_t>(cells, 16);
+  s.span = arena.take<std::int32_t>(cells, 16);
+  s.ring = arena.take<std::int32_t>(cells, 16);
+  s.far = arena.take<float>(cells, 16);
   for (std::uint8_t **bytes :
        {&s.low, &s.high, &s.near_low, &s.near_high, &s.company, &s.mixed, &s.near_mixed, &s.row})
     *bytes = arena.take<std::uint8_t>(cells + 4 * row);

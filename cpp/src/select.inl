@@ -245,14 +245,14 @@ struct Selection {
     const Cell *cell = columns.cell + i;
     FewLongs sum, squares;
     for (int k = 0; k < kFew; ++k) {
-      sum[k] = static_cast<std::int64_t>(cell[k].sum);
-      squares[k] = static_cast<std::int64_t>(cell[k].squares);
+      sum[k] = cell[k].sum;
+      squares[k] = cell[k].squares;
     }
-    const FewLongs number = sum >> Cell::kCountShift & ((1 << 24) - 1);
-    const Few each = 1.0 / __builtin_convertvector(number, Few);
+    const FewLongs number = sum >> Cell::kCountShift;
+    const Few each = 1.0 / few_of(number);
     const double step = columns.dz / Cell::kSteps;
-    const Few mean = __builtin_convertvector(sum & static_cast<std::int64_t>(Cell::kSumMask), Few) * each;
-    const Few variance = __builtin_convertvector(squares, Few) * each - mean * mean;
+    const Few mean = few_of(sum & Cell::kSumMask) * each;
+    const Few variance = few_of(squares) * each - mean * mean;
     const Few height = columns.z0 + (mean + 0.5) * step;  // steps are whole ones, rounded down
     const Few scatter = (variance > 0.0 ? variance : Few{}) * step * step;
     const FewInts is_plain = __builtin_convertvector(plain, FewInts);

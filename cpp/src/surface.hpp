@@ -57,6 +57,7 @@ struct SurfacePrior {
 struct Scratch {
   Fan fan;
   std::int32_t *way;   // [grid.size()] direction of each cell as a sensor sees it
+  std::int32_t *span;  // [grid.size()] of how many directions to each side it takes
   std::int32_t *ring;  // [grid.size()] and its distance
   float *far;          // [grid.size()] the same, m
   // Of each column [grid.size() + 4 * nx + 64]: its lowest and highest level, and of the 25 columns about it

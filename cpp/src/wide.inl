@@ -18,6 +18,12 @@ inline WideInts wide_ints_at(const Lane *p) {
   return __builtin_convertvector(v, WideInts);
 }
 inline Wide wide_floats(WideInts v) { return __builtin_convertvector(v, Wide); }
+inline Wide wide_roots(Wide v) {
+  float lanes[kWide];
+  put(lanes, v);
+  for (float &lane : lanes) lane = std::sqrt(lane);
+  return wide_at(lanes);
+}
 inline Wide least_of(Wide a, Wide b) { return a < b ? a : b; }
 inline Wide greatest_of(Wide a, Wide b) { return a > b ? a : b; }
 inline Wide clip(Wide v, float low, float high) { return greatest_of(least_of(v, wide(high)), wide(low)); }
@@ -28,7 +34,7 @@ inline WideInts wide_lanes() { return wide_ints_at(kLane); }
 // Half as many cells, for sums that need doubles; their bytes, floats and whole numbers.
 constexpr int kFew = kWide / 2;
 typedef double Few __attribute__((vector_size(kFew * sizeof(double))));
-typedef std::int64_t FewLongs __attribute__((vector_size(kFew * sizeof(std::int64_t))));
+typedef std::uint64_t FewLongs __attribute__((vector_size(kFew * sizeof(std::uint64_t))));
 typedef float FewFloats __attribute__((vector_size(kFew * sizeof(float))));
 typedef std::int32_t FewInts __attribute__((vector_size(kFew * sizeof(std::int32_t))));
 typedef std::uint8_t FewBytes __attribute__((vector_size(kFew)));
@@ -43,4 +49,10 @@ inline Lanes lanes_at(const Lane *p) {
 template <class Lanes, class Lane>
 inline void put_lanes(Lane *p, Lanes v) {
   std::memcpy(p, &v, sizeof v);
+}
+// Whole numbers as doubles, rounded once: their halves stand in the last bits of 2^84 and 2^52.
+inline Few few_of(FewLongs v) {
+  constexpr double k84 = 19342813113834066795298816.0, k52 = 4503599627370496.0;
+  const Few upper = Few(v >> 32 | 0x4530000000000000u), lower = Few((v & 0xFFFFFFFFu) | 0x4330000000000000u);
+  return upper - (k84 + k52) + lower;
 }
