@@ -43,7 +43,7 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   p.map.variance = arena.take<float>(cells, 16);
   p.map.count = arena.take<std::uint32_t>(cells, 16);
   p.map.air = {arena.take<float>(cells, 16), arena.take<float>(cells, 16), arena.take<float>(cells, 16)};
-  p.map.distance = arena.take<float>(cells, 16);
+  p.map.distance = arena.take<float>(cells, row);
   p.map.state = arena.take<std::uint8_t>(cells, 64);
   p.table.kind = arena.take<CellKind>(cells, 64);
   p.table.opening = arena.take<float>(cells, 16);
@@ -64,9 +64,10 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   for (std::uint8_t **bytes :
        {&s.low, &s.high, &s.near_low, &s.near_high, &s.company, &s.mixed, &s.near_mixed, &s.row})
     *bytes = arena.take<std::uint8_t>(cells + 4 * row);
-  for (float **sheet : {&s.level, &s.thin, &s.known, &s.open})
-    *sheet = arena.take<float>(2 * cells + 8 * row + 512);
-  s.cells = arena.take<std::int32_t>(cells);
+  const std::size_t grids = 2 * cells + 8 * static_cast<std::size_t>(g.nx + g.ny) + 1024;
+  for (float **sheet : {&s.level, &s.thin, &s.known, &s.open, &s.share}) *sheet = arena.take<float>(grids);
+  for (std::int32_t **list : {&s.at, &s.above}) *list = arena.take<std::int32_t>(grids);
+  s.cells = arena.take<std::int32_t>(cells, 16);
   s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
   for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
   Candidates &c = p.candidates;

@@ -8,14 +8,23 @@ constexpr int kMostGrids = 12;
 constexpr int kCoarseSweeps = 4, kFineSweeps = 6;
 constexpr float kOverrelax = 1.5f;
 
-// A grid of the cascade, its rows and columns made even by empty ones. A cell's height is level + thin * floor:
-// a thin layer follows the floor (thin 1), a thick one hides it (0).
+// Cells of a grid where the membrane is to be found, in the order in which it is.
+struct Loose {
+  std::int32_t *at, *above;  // their indices, and those of the coarser cells over them
+  float *share;              // that each neighbour over the bed has in them; 0: there is none
+  int count;
+};
+
+// A grid of the cascade, between empty cells: a column on the right and a row on either side, so that no cell
+// lacks a neighbour and rows and columns may be taken for even. A cell's height is level + thin * floor: a thin
+// layer follows the floor (thin 1), a thick one hides it (0).
 struct Sheet {
   int nx, ny, stride;
   float *level, *thin;  // what is known, and the membrane elsewhere; 0 not over the bed
   float *known, *open;  // 1 or 0: what is known; what is over the bed
+  Loose loose;
 
-  int room() const { return stride * (ny + (ny & 1)) + kWide; }
+  int room() const { return stride * (ny + 2) + kSixteen; }
 };
 
 // How much of the floor's relief shows through a layer of this depth.
@@ -24,71 +33,67 @@ inline float thin_at(float depth, float per_thick) {
   return t < 0.0f ? 0.0f : (t > 1.0f ? 1.0f : t);
 }
 
-// Each coarse cell knows the mean of what its four cells know.
-void coarsen(const Sheet &fine, const Sheet &coarse) {
+// From one row to the next of the grid above one of so many columns.
+inline int next_stride(int nx) { return (nx + 1) / 2 + 1; }
+
+// Each coarse cell knows the mean of what its four cells know; what they do not know is 0.
+void coarsen(const Sheet &fine, Sheet &coarse) {
+  Loose &loose = coarse.loose;
   for (int y = 0; y < coarse.ny; ++y) {
-    const float *level = fine.level + 2 * y * fine.stride, *thin = fine.thin + 2 * y * fine.stride,
-                *known = fine.known + 2 * y * fine.stride, *open = fine.open + 2 * y * fine.stride;
-    const int i = y * coarse.stride, up = fine.stride;
-    const auto four = [up](const float *v, int a) { return (v[a] + v[a + 1]) + (v[a + up] + v[a + up + 1]); };
+    const int i = y * coarse.stride, j = 2 * y * fine.stride, up = fine.stride;
+    float *__restrict level = coarse.level + i, *__restrict thin = coarse.thin + i,
+                      *__restrict known = coarse.known + i, *__restrict open = coarse.open + i;
+    const auto four = [up](const float *v, int x) {
+      return (v[2 * x] + v[2 * x + 1]) + (v[2 * x + up] + v[2 * x + up + 1]);
+    };
     for (int x = 0; x < coarse.nx; ++x) {
-      const int a = 2 * x;
-      const float count = four(known, a), share = count > 0.0f ? 1.0f / count : 0.0f;
-      const float levels = (level[a] * known[a] + level[a + 1] * known[a + 1]) +
-                           (level[a + up] * known[a + up] + level[a + up + 1] * known[a + up + 1]);
-      const float thins = (thin[a] * known[a] + thin[a + 1] * known[a + 1]) +
-                          (thin[a + up] * known[a + up] + thin[a + up + 1] * known[a + up + 1]);
-      coarse.level[i + x] = levels * share;
-      coarse.thin[i + x] = thins * share;
-      coarse.known[i + x] = count > 0.0f ? 1.0f : 0.0f;
-      coarse.open[i + x] = four(open, a) > 0.0f ? 1.0f : 0.0f;
+      const float count = four(fine.known + j, x), share = 1.0f / (count > 0.0f ? count : 1.0f);
+      level[x] = four(fine.level + j, x) * share;
+      thin[x] = four(fine.thin + j, x) * share;
+      known[x] = count > 0.0f ? 1.0f : 0.0f;
+      open[x] = four(fine.open + j, x) > 0.0f ? 1.0f : 0.0f;
+    }
+    for (int x = 0; x < coarse.nx; ++x) {
+      loose.at[loose.count] = i + x;
+      loose.above[loose.count] = y / 2 * next_stride(coarse.nx) + x / 2;
+      loose.count += open[x] > known[x];
     }
   }
 }
 
-// What its neighbours over the bed make of a cell, with a prior pulling at it; false where nothing does.
-inline bool mean_about(const Sheet &s, int i, int x, int y, float pull, float aim, float &level, float &thin) {
-  level = pull * aim;
-  thin = 0.0f;
-  float n = pull;
-  const auto take = [&](int j) {
-    level += s.level[j];
-    thin += s.thin[j];
-    n += s.open[j];
-  };
-  if (x > 0) take(i - 1);
-  if (x + 1 < s.nx) take(i + 1);
-  if (y > 0) take(i - s.stride);
-  if (y + 1 < s.ny) take(i + s.stride);
-  if (!(n > 0.0f)) return false;
-  const float share = 1.0f / n;
-  level *= share;
-  thin *= share;
-  return true;
+// Where the grid is to be found it starts from the coarser one.
+void refine(const Sheet &coarse, const Sheet &fine) {
+  for (int k = 0; k < fine.loose.count; ++k) {
+    const int i = fine.loose.at[k], j = fine.loose.above[k];
+    fine.level[i] = coarse.level[j];
+    fine.thin[i] = coarse.thin[j];
+  }
+}
+
+// What each neighbour over the bed counts in a cell's mean, with a prior pulling at it.
+void share_out(const Sheet &s, float pull) {
+  for (int k = 0; k < s.loose.count; ++k) {
+    const float *open = s.open + s.loose.at[k];
+    const float n = pull + open[-1] + open[1] + open[-s.stride] + open[s.stride];
+    s.loose.share[k] = n > 0.0f ? 1.0f / n : 0.0f;
+  }
+}
+
+// What its neighbours over the bed make of a cell.
+inline float mean_about(const float *v, int stride, float pulled, float share) {
+  return (pulled + v[-1] + v[1] + v[-stride] + v[stride]) * share;
 }
 
 // Finds what is to be found on a coarse grid: sweeps in which each cell becomes the mean of its neighbours.
 void smooth(const Sheet &s, float pull, float aim) {
+  share_out(s, pull);
   for (int sweep = 0; sweep < kCoarseSweeps; ++sweep)
-    for (int y = 0; y < s.ny; ++y)
-      for (int x = 0; x < s.nx; ++x) {
-        const int i = y * s.stride + x;
-        if (s.open[i] <= s.known[i]) continue;
-        float level, thin;
-        if (!mean_about(s, i, x, y, pull, aim, level, thin)) continue;
-        s.level[i] = level;
-        s.thin[i] = thin;
-      }
-}
-
-// Where the fine grid is to be found it starts from the coarse one.
-void refine(const Sheet &coarse, const Sheet &fine) {
-  for (int y = 0; y < fine.ny; ++y)
-    for (int x = 0; x < fine.nx; ++x) {
-      const int i = y * fine.stride + x, j = y / 2 * coarse.stride + x / 2;
-      if (fine.open[i] <= fine.known[i]) continue;
-      fine.level[i] = coarse.level[j];
-      fine.thin[i] = coarse.thin[j];
+    for (int k = 0; k < s.loose.count; ++k) {
+      const int i = s.loose.at[k];
+      const float share = s.loose.share[k];
+      if (!(share > 0.0f)) continue;
+      s.level[i] = mean_about(s.level + i, s.stride, pull * aim, share);
+      s.thin[i] = mean_about(s.thin + i, s.stride, 0.0f, share);
     }
 }
 
@@ -107,45 +112,60 @@ struct Membrane {
     s.thin[i] = thin_at(h - floor, per_thick);
     s.level[i] = h - s.thin[i] * floor;
   }
-  void relax(int i) const {
-    float level, thin;
-    if (!mean_about(s, i, i % s.nx, i / s.nx, pull, aim, level, thin)) return;
+  void relax(int i, float share) const {
+    if (!(share > 0.0f)) return;
+    const float level = mean_about(s.level + i, s.stride, pull * aim, share),
+                thin = mean_about(s.thin + i, s.stride, 0.0f, share);
     set(i, map.height[i] + kOverrelax * (level + thin * bed.floor[i] - map.height[i]));
   }
 };
 
-// Hangs the membrane; `cells` are those without returns, of one colour of a chequerboard after those of the
-// other, so that none waits for the one before.
-void hang_membrane(const Bed &bed, const std::int32_t *cells, int count, SurfacePrior prior,
+// Lays out what is known on the finest grid; false if nothing is.
+bool lay_sheet(const HeightMap &map, const CellTable &table, float per_thick, const Sheet &s) {
+  const Wide one = wide(1.0f), nothing{};
+  Wide any{};
+  for (int i = 0; i < s.nx * s.ny; i += kWide) {
+    const WideInts state = wide_ints_at(map.state + i), seen = state == wide_ints(kSeen);
+    const Wide h = wide_at(map.height + i), floor = wide_at(table.floor + i);
+    const Wide known = seen ? one : nothing,
+               thin = seen ? clip(one - (h - floor) * per_thick, 0.0f, 1.0f) : nothing;
+    any = greatest_of(any, known);
+    put(s.known + i, known);
+    put(s.open + i, state == wide_ints(kOutside) ? nothing : one);
+    put(s.thin + i, thin);
+    put(s.level + i, seen ? h - thin * floor : nothing);
+  }
+  for (int k = 0; k < kWide; ++k)
+    if (any[k] > 0.0f) return true;
+  return false;
+}
+
+// Hangs the membrane over the cells of `loose`, those of one colour of a chequerboard after those of the other,
+// so that none waits for the one before.
+void hang_membrane(const Bed &bed, const CellTable &table, const Loose &loose, SurfacePrior prior,
                    const Scratch &scratch, HeightMap &map) {
   const Grid &g = bed.grid;
   const double width = prior.reach > 0.0 ? g.cell / prior.reach : 0.0;
   const auto pull = static_cast<float>(width * width), aim = static_cast<float>(prior.height);
-  Sheet grids[kMostGrids] = {{g.nx, g.ny, g.nx, scratch.level, scratch.thin, scratch.known, scratch.open}};
+  Sheet grids[kMostGrids] = {{g.nx, g.ny, g.nx, scratch.level + g.nx, scratch.thin + g.nx, scratch.known + g.nx,
+                              scratch.open + g.nx, loose}};
   const Sheet &finest = grids[0];
   const Membrane membrane{bed, finest, map, static_cast<float>(1.0 / (kThick * bed.scale)), pull, aim};
-  bool any = false;
-  for (int i = 0; i < g.size(); ++i) {
-    const bool seen = map.state[i] == kSeen;
-    any = any || seen;
-    finest.known[i] = seen ? 1.0f : 0.0f;
-    finest.open[i] = map.state[i] == kOutside ? 0.0f : 1.0f;
-    const float thin = seen ? thin_at(map.height[i] - bed.floor[i], membrane.per_thick) : 0.0f;
-    finest.thin[i] = thin;
-    finest.level[i] = seen ? map.height[i] - thin * bed.floor[i] : 0.0f;
-  }
-  if (!any && !(pull > 0.0f)) return;  // nothing to hang it from: the empty bed
+  if (!lay_sheet(map, table, membrane.per_thick, finest) && !(pull > 0.0f))
+    return;  // nothing to hang it from: the empty bed
   int last = 0;
   while (last + 1 < kMostGrids && (grids[last].nx > 2 || grids[last].ny > 2)) {
     const Sheet &fine = grids[last];
-    const int nx = (fine.nx + 1) / 2, room = fine.room();
+    const int nx = (fine.nx + 1) / 2, stride = next_stride(fine.nx), room = fine.room() - fine.stride + stride;
+    const Loose &f = fine.loose;
     grids[last + 1] = {nx,
                        (fine.ny + 1) / 2,
-                       nx + (nx & 1),
+                       stride,
                        fine.level + room,
                        fine.thin + room,
                        fine.known + room,
-                       fine.open + room};
+                       fine.open + room,
+                       {f.at + f.count, f.above + f.count, f.share + f.count, 0}};
     coarsen(fine, grids[++last]);
   }
   for (int k = last; k > 0; --k) {
@@ -153,28 +173,30 @@ void hang_membrane(const Bed &bed, const std::int32_t *cells, int count, Surface
     smooth(grids[k], pull * edge * edge, aim);
     refine(grids[k], grids[k - 1]);
   }
-  for (int k = 0; k < count; ++k)
-    membrane.set(cells[k], finest.level[cells[k]] + finest.thin[cells[k]] * bed.floor[cells[k]]);
+  share_out(finest, pull);
+  for (int k = 0; k < loose.count; ++k) {
+    const int i = loose.at[k];
+    membrane.set(i, finest.level[i] + finest.thin[i] * bed.floor[i]);
+  }
   for (int sweep = 0; sweep < kFineSweeps; ++sweep)
-    for (int k = 0; k < count; ++k) membrane.relax(cells[k]);
+    for (int k = 0; k < loose.count; ++k) membrane.relax(loose.at[k], loose.share[k]);
 }
 
 // Chamfer distance of the cells without returns to the nearest one with some, in cells.
 void measure_distance(const Grid &g, const std::int32_t *cells, int count, HeightMap &map) {
   constexpr float kDiagonal = 1.41421356f;
-  for (int i = 0; i < g.size(); ++i) map.distance[i] = map.state[i] == kSeen ? 0.0f : 1e6f;
+  const Wide far = wide(1e6f);
+  for (int i = 0; i < g.size(); i += kWide)
+    put(map.distance + i, wide_ints_at(map.state + i) == wide_ints(kSeen) ? Wide{} : far);
   for (const int sign : {1, -1})
     for (int k = 0; k < count; ++k) {
-      const int i = cells[sign > 0 ? k : count - 1 - k], x = i % g.nx, y = i / g.nx;
-      const int px = x - sign, py = y - sign, qx = x + sign;
-      const bool px_in = px >= 0 && px < g.nx, py_in = py >= 0 && py < g.ny, qx_in = qx >= 0 && qx < g.nx;
-      float d = map.distance[i];
-      const auto take = [&](int j, float step) { d = map.distance[j] + step < d ? map.distance[j] + step : d; };
-      if (px_in) take(y * g.nx + px, 1.0f);
-      if (py_in) take(py * g.nx + x, 1.0f);
-      if (px_in && py_in) take(py * g.nx + px, kDiagonal);
-      if (qx_in && py_in) take(py * g.nx + qx, kDiagonal);
-      map.distance[i] = d;
+      float *at = map.distance + cells[sign > 0 ? k : count - 1 - k], d = *at;
+      const auto take = [&](int j, float step) { d = at[j] + step < d ? at[j] + step : d; };
+      take(-sign * g.nx, 1.0f);
+      take(-sign * (g.nx + 1), kDiagonal);
+      take(-sign * (g.nx - 1), kDiagonal);
+      take(-sign, 1.0f);
+      *at = d;
     }
 }
 
@@ -237,27 +259,43 @@ void find_between(const Bed &bed, const CellTable &table, const std::int32_t *ce
   }
 }
 
+// The cells without returns: in their order, and one colour of a chequerboard after the other in `loose`.
+void list_hidden(const Grid &g, const HeightMap &map, const Scratch &scratch, Loose &loose) {
+  int count = 0, odd = 0;
+  const auto append = [](std::int32_t *list, int &n, V::M which, WideInts v) {
+    V::pack(list + n, which, v);
+    n += __builtin_popcount(V::mask(which));
+  };
+  for (int iy = 0; iy < g.ny; ++iy)
+    for (int ix = 0; ix < g.nx; ix += kWide) {
+      const int i = iy * g.nx + ix, row = iy / 2 * next_stride(g.nx);
+      const WideInts x = wide_lanes() + ix, state = wide_ints_at(map.state + i);
+      const V::M hidden =
+          V::both(V::none(V::U(state ^ wide_ints(kHidden))), V::first(g.nx - ix < kWide ? g.nx - ix : kWide));
+      if (V::mask(hidden) == 0) continue;
+      const V::M is_even = V::none(V::U((x + iy) & 1));
+      append(scratch.cells, count, hidden, wide_lanes() + i);
+      for (const bool even : {true, false}) {
+        const V::M own = even ? V::both(hidden, is_even) : V::but_not(hidden, is_even);
+        int &n = even ? loose.count : odd;
+        V::pack((even ? loose.above : scratch.ring) + n, own, (x >> 1) + row);
+        append(even ? loose.at : scratch.way, n, own, wide_lanes() + i);
+      }
+    }
+  std::memcpy(loose.at + loose.count, scratch.way, static_cast<std::size_t>(odd) * sizeof *loose.at);
+  std::memcpy(loose.above + loose.count, scratch.ring, static_cast<std::size_t>(odd) * sizeof *loose.above);
+  loose.count = count;
+}
+
 void complete_surface(const Bed &bed, const CellTable &table, const Vec3 *sensors, int sensor_count,
                       SurfacePrior prior, const Scratch &scratch, HeightMap &map) noexcept {
   const Grid &g = bed.grid;
-  int count = 0;
-  for (int i = 0; i < g.size(); ++i) {
-    scratch.cells[count] = i;
-    count += map.state[i] == kHidden;
-  }
-  measure_distance(g, scratch.cells, count, map);
-  if (count > 0) {
-    int even = 0, odd = 0;
-    for (int k = 0; k < count; ++k) {
-      const int i = scratch.cells[k], is_odd = (i % g.nx + i / g.nx) & 1;
-      scratch.way[even] = i;
-      scratch.ring[odd] = i;
-      even += !is_odd;
-      odd += is_odd;
-    }
-    std::memcpy(scratch.way + even, scratch.ring, static_cast<std::size_t>(odd) * sizeof *scratch.way);
-    hang_membrane(bed, scratch.way, count, prior, scratch, map);
-    find_between(bed, table, scratch.cells, count, sensors, sensor_count, map);
+  Loose loose{scratch.at, scratch.above, scratch.share, 0};
+  list_hidden(g, map, scratch, loose);
+  measure_distance(g, scratch.cells, loose.count, map);
+  if (loose.count > 0) {
+    hang_membrane(bed, table, loose, prior, scratch, map);
+    find_between(bed, table, scratch.cells, loose.count, sensors, sensor_count, map);
   }
   for (int i = 0; i < g.size(); ++i) map.distance[i] *= static_cast<float>(g.cell);
 }

@@ -64,12 +64,14 @@ struct Scratch {
   // the highest of the lowest ones, and the lowest of the highest.
   std::uint8_t *low, *high, *near_low, *near_high;
   std::uint8_t *company;  // [the same] returns of a column whose levels make one run, at most 3; else 0
-  std::uint8_t *mixed, *near_mixed;    // [the same] 1 where the levels make several runs, and about it
-  std::uint8_t *row;                   // [the same]
-  float *level, *thin, *known, *open;  // [2 * grid.size() + 8 * nx + 512]: the membrane, on ever coarser grids
-  std::int32_t *cells;                 // [grid.size()] a list of cells
-  Runs runs;                           // [grid.size()] the surface where it is not resolved
-  float *rows[10];                     // [grid.size()] and 32 more on either side: sums over windows
+  std::uint8_t *mixed, *near_mixed;  // [the same] 1 where the levels make several runs, and about it
+  std::uint8_t *row;                 // [the same]
+  // On ever coarser grids [2 * grid.size() + 8 * (nx + ny) + 1024] the membrane, and the cells to be found.
+  float *level, *thin, *known, *open, *share;
+  std::int32_t *at, *above;
+  std::int32_t *cells;  // [grid.size()] a list of cells
+  Runs runs;            // [grid.size()] the surface where it is not resolved
+  float *rows[10];      // [grid.size()] and 32 more on either side: sums over windows
 };
 
 }  // namespace volest
