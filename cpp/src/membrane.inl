@@ -200,36 +200,80 @@ void measure_distance(const Grid &g, const std::int32_t *cells, int count, Heigh
     }
 }
 
-// Whether the way from the middle of the cell's surface to the sensor is free of the surface. Above `highest`
-// nothing is in the way.
-bool in_sight(const Bed &bed, const HeightMap &map, int i, Vec3 sensor, double highest) {
-  const Grid &g = bed.grid;
-  const int ix = i % g.nx, iy = i / g.nx;
-  const double z = static_cast<double>(map.height[i]), up = sensor.z - z;
-  if (!(up > 0.0)) return false;
-  const double dx = (sensor.x - g.centre_x(ix)) / g.cell, dy = (sensor.y - g.centre_y(iy)) / g.cell;
-  const double flat = std::sqrt(dx * dx + dy * dy);
-  if (flat < 1.0) return true;
-  // In steps of a cell.
-  const double clear = (highest - z) / up * flat;
-  const auto length = static_cast<float>(clear < flat ? clear : flat), rise = static_cast<float>(up / flat);
-  const auto du = static_cast<float>(dx / flat), dv = static_cast<float>(dy / flat);
-  const float u0 = static_cast<float>(ix) + 0.5f, v0 = static_cast<float>(iy) + 0.5f, z0 = map.height[i],
-              half = static_cast<float>(0.5 * g.cell);
-  const auto columns = static_cast<float>(g.nx), rows = static_cast<float>(g.ny);
-  for (float t = 1.5f; t < length; t += 1.0f) {
-    const float u = u0 + t * du, v = v0 + t * dv, at = z0 + t * rise;
-    const bool within = u >= 0.0f && v >= 0.0f && u < columns && v < rows;
-    const int cell = within ? static_cast<int>(v) * g.nx + static_cast<int>(u) : -1;
-    if (cell < 0 || map.state[cell] == kOutside) {
-      // Past the opening only the wall tops and what stands on them could be in the way.
-      const double x = g.x0 + static_cast<double>(u) * g.cell, y = g.y0 + static_cast<double>(v) * g.cell;
-      return static_cast<double>(at) > bed.rim_height(x, y);
+constexpr float kNoRoof = 1e30f;  // the surface's height where there is none: past the opening
+
+// The ways from the middles of cells on the surface to a sensor.
+struct Sightlines {
+  const Bed &bed;
+  const float *roof;  // [grid.size()] m; the surface, or kNoRoof
+  Vec3 sensor;
+  double highest;  // m; above it nothing is in the way
+
+  // In steps of a cell:
+  float u[kWide], v[kWide], z[kWide];       // where they begin
+  float du[kWide], dv[kWide], rise[kWide];  // how they go on
+  float length[kWide];                      // and how far; negative: they never reach the sensor
+
+  void start(const std::int32_t *cells) {
+    const Grid &g = bed.grid;
+    for (int k = 0; k < kWide; k += kFew) {
+      FewFloats height;
+      for (int lane = 0; lane < kFew; ++lane) height[lane] = roof[cells[k + lane]];
+      const Few index = __builtin_convertvector(lanes_at<FewInts>(cells + k), Few),
+                h = __builtin_convertvector(height, Few);
+      const Few iy = __builtin_convertvector(__builtin_convertvector((index + 0.5) / g.nx, FewInts), Few),
+                ix = index - iy * g.nx;
+      const Few up = sensor.z - h;
+      const Few dx = (sensor.x - (g.x0 + (ix + 0.5) * g.cell)) / g.cell,
+                dy = (sensor.y - (g.y0 + (iy + 0.5) * g.cell)) / g.cell;
+      double roots[kFew];
+      put_lanes(roots, dx * dx + dy * dy);
+      for (double &root : roots) root = std::sqrt(root);
+      const Few flat = lanes_at<Few>(roots), clear = (highest - h) / up * flat;
+      const Few way = flat < 1.0 ? Few{} : (clear < flat ? clear : flat);
+      put_lanes(u + k, __builtin_convertvector(ix, FewFloats) + 0.5f);
+      put_lanes(v + k, __builtin_convertvector(iy, FewFloats) + 0.5f);
+      put_lanes(z + k, height);
+      put_lanes(du + k, __builtin_convertvector(dx / flat, FewFloats));
+      put_lanes(dv + k, __builtin_convertvector(dy / flat, FewFloats));
+      put_lanes(rise + k, __builtin_convertvector(up / flat, FewFloats));
+      put_lanes(length + k, __builtin_convertvector(up > 0.0 ? way : Few{} - 1.0, FewFloats));
     }
-    if (map.height[cell] > at + half) return false;
   }
-  return true;
-}
+
+  // Those that are free of the surface, by bits.
+  unsigned free() const {
+    const Grid &g = bed.grid;
+    const Wide nothing{}, half = wide(static_cast<float>(0.5 * g.cell)),
+                          columns = wide(static_cast<float>(g.nx)), rows = wide(static_cast<float>(g.ny));
+    unsigned under_way = V::mask(V::ge(wide_at(length), nothing)), free = 0;
+    for (float t = 1.5f;; t += 1.0f) {
+      const unsigned through = under_way & V::mask(V::ge(wide(t), wide_at(length)));
+      free |= through;
+      under_way &= ~through;
+      if (under_way == 0) return free;
+      const Wide x = wide_at(u) + wide(t) * wide_at(du), y = wide_at(v) + wide(t) * wide_at(dv),
+                 at = wide_at(z) + wide(t) * wide_at(rise);
+      const V::M within =
+          V::both(V::both(V::ge(x, nothing), V::ge(y, nothing)), V::both(V::lt(x, columns), V::lt(y, rows)));
+      std::int32_t cell[kWide];
+      float over[kWide];
+      put_lanes(cell, V::times(V::whole_where(within, y), g.nx) + V::whole_where(within, x));
+      for (int k = 0; k < kWide; ++k) over[k] = roof[cell[k]];
+      const Wide surface = V::where(within, wide_at(over), wide(kNoRoof));
+      const unsigned met = under_way & V::mask(V::lt(at + half, surface));
+      under_way &= ~met;
+      for (unsigned m = met; m != 0; m &= m - 1) {
+        const int k = __builtin_ctz(m);
+        // Past the opening only the wall tops and what stands on them could be in the way.
+        if (surface[k] < kNoRoof) continue;
+        const double left = g.x0 + static_cast<double>(x[k]) * g.cell,
+                     front = g.y0 + static_cast<double>(y[k]) * g.cell;
+        if (static_cast<double>(at[k]) > bed.rim_height(left, front)) free |= 1u << k;
+      }
+    }
+  }
+};
 
 // How far from a return a cell in sight still counts as seen, in cells: by the spacing of the returns.
 double sampling_reach(int unseen, int inside) {
@@ -238,24 +282,50 @@ double sampling_reach(int unseen, int inside) {
 }
 
 // Tells what lies among returns and in sight from what is hidden.
-void find_between(const Bed &bed, const CellTable &table, const std::int32_t *cells, int count,
-                  const Vec3 *sensors, int sensor_count, HeightMap &map) {
+void find_between(const Bed &bed, const CellTable &table, std::int32_t *cells, int count, const Vec3 *sensors,
+                  int sensor_count, const Scratch &scratch, HeightMap &map) {
   const Grid &g = bed.grid;
+  float *roof = scratch.rows[0];
+  Wide top = wide(-1e9f);
+  WideInts within{};
+  for (int i = 0; i < g.size(); i += kWide) {
+    const WideInts is_out = wide_ints_at(map.state + i) == wide_ints(kOutside);
+    const Wide h = wide_at(map.height + i), higher = greatest_of(h, wide_at(table.top + i));
+    put(roof + i, is_out ? wide(kNoRoof) : h);
+    top = is_out ? top : greatest_of(top, higher);
+    within += is_out + 1;
+  }
   int inside = 0;
   float highest = -1e9f;
-  for (int i = 0; i < g.size(); ++i) {
-    if (map.state[i] == kOutside) continue;
-    ++inside;
-    const float h = map.height[i] > table.top[i] ? map.height[i] : table.top[i];
-    highest = h > highest ? h : highest;
+  for (int k = 0; k < kWide; ++k) {
+    inside += within[k];
+    highest = top[k] > highest ? top[k] : highest;
   }
-  const double reach = sampling_reach(count, inside), clear = static_cast<double>(highest) + 0.02 * bed.scale;
+  const double reach = sampling_reach(count, inside);
+  int near = 0;
   for (int k = 0; k < count; ++k) {
-    const int i = cells[k];
-    if (static_cast<double>(map.distance[i]) > reach) continue;
-    bool sight = sensor_count == 0;
-    for (int s = 0; s < sensor_count && !sight; ++s) sight = in_sight(bed, map, i, sensors[s], clear);
-    if (sight) map.state[i] = kBetween;
+    const std::int32_t i = cells[k];
+    cells[near] = i;
+    near += static_cast<double>(map.distance[i]) <= reach;
+  }
+  if (sensor_count == 0)
+    for (int k = 0; k < near; ++k) map.state[cells[k]] = kBetween;
+  for (int s = 0; s < sensor_count; ++s) {
+    Sightlines lines{bed, roof, sensors[s], static_cast<double>(highest) + 0.02 * bed.scale, {}, {}, {}, {},
+                     {},  {},   {}};
+    int left = 0;
+    for (int k = near; k % kWide != 0; ++k) cells[k] = cells[0];
+    for (int k = 0; k < near; k += kWide) {
+      lines.start(cells + k);
+      const unsigned free = lines.free();
+      for (int lane = 0; lane < kWide && k + lane < near; ++lane) {
+        const std::int32_t i = cells[k + lane];
+        if (free >> lane & 1) map.state[i] = kBetween;
+        cells[left] = i;
+        left += !(free >> lane & 1);
+      }
+    }
+    near = left;
   }
 }
 
@@ -295,7 +365,7 @@ void complete_surface(const Bed &bed, const CellTable &table, const Vec3 *sensor
   measure_distance(g, scratch.cells, loose.count, map);
   if (loose.count > 0) {
     hang_membrane(bed, table, loose, prior, scratch, map);
-    find_between(bed, table, scratch.cells, loose.count, sensors, sensor_count, map);
+    find_between(bed, table, scratch.cells, loose.count, sensors, sensor_count, scratch, map);
   }
   for (int i = 0; i < g.size(); ++i) map.distance[i] *= static_cast<float>(g.cell);
 }
