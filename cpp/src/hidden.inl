@@ -146,8 +146,7 @@ inline Wide evaluate(const float *weights, const Batch &batch) {
 // Batches of all cells without returns, in their order, handed to `use` with how many of the first kBatch
 // count.
 template <class Use>
-int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, double roughness,
-               const Scratch &scratch, Use use) {
+int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, const Scratch &scratch, Use use) {
   const Grid &g = bed.grid;
   int unseen = 0, inside = 0;
   for (int i = 0; i < g.size(); ++i) {
@@ -155,9 +154,12 @@ int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, dou
     inside += map.state[i] != kOutside;
   }
   if (unseen == 0) return 0;
-  HiddenView view{
-      bed, table, map, static_cast<float>(roughness), static_cast<float>(unseen) / static_cast<float>(inside),
-      {}};
+  HiddenView view{bed,
+                  table,
+                  map,
+                  static_cast<float>(roughness_of(bed, table, map)),
+                  static_cast<float>(unseen) / static_cast<float>(inside),
+                  {}};
   for (int k = 0; k < 5; ++k) {
     view.windows.own[k] = scratch.rows[k];
     view.windows.sums[k] = scratch.rows[5 + k];
@@ -174,10 +176,10 @@ int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, dou
   return unseen;
 }
 
-int hidden_features(const Bed &bed, const CellTable &table, double roughness, const HeightMap &map,
-                    const Scratch &scratch, std::int32_t *cells, float *features) noexcept {
+int hidden_features(const Bed &bed, const CellTable &table, const HeightMap &map, const Scratch &scratch,
+                    std::int32_t *cells, float *features) noexcept {
   int done = 0;
-  return for_hidden(bed, table, map, roughness, scratch, [&](const Batch &batch, int count) {
+  return for_hidden(bed, table, map, scratch, [&](const Batch &batch, int count) {
     for (int b = 0; b < count; ++b, ++done) {
       cells[done] = batch.cells[b];
       if (features == nullptr) continue;
@@ -186,11 +188,11 @@ int hidden_features(const Bed &bed, const CellTable &table, double roughness, co
   });
 }
 
-void lower_hidden(const Bed &bed, const CellTable &table, const float *weights, double roughness,
-                  const Scratch &scratch, HeightMap &map) noexcept {
+void lower_hidden(const Bed &bed, const CellTable &table, const float *weights, const Scratch &scratch,
+                  HeightMap &map) noexcept {
   const auto unit = static_cast<float>(bed.scale);
   // Surroundings are made of cells with returns alone, so heights may change while others are looked at.
-  for_hidden(bed, table, map, roughness, scratch, [&](const Batch &batch, int count) {
+  for_hidden(bed, table, map, scratch, [&](const Batch &batch, int count) {
     float drops[kBatch];
     put(drops, evaluate(weights, batch));
     for (int b = 0; b < count; ++b) {

@@ -93,11 +93,18 @@ struct Integrator {
     add(kTurnZ, (gx * y - gy * x) * area);
     add(kHiddenDistance, hidden * distance);
     add(kGap, between * greatest_of(distance - wide(2.0f * cell), nothing));
-    const Wide scatter = wide_at(map.variance + i) + (gx * gx + gy * gy) * wide(cell * cell / 12.0f);
-    const Wide within = is_seen ? scatter : nothing;
-    add(kRough, within);
-    add(kSeenCells, is_seen ? wide(1.0f) : nothing);
+    const Wide within = add_roughness(ix, i, is_seen, gx, gy);
     add(kVariance, area * area * within / greatest_of(wide_floats(wide_ints_at(map.count + i)), wide(1.0f)));
+  }
+
+  // The spread of the surface within each of the seen cells.
+  Wide add_roughness(int ix, int i, WideInts is_seen, Wide gx, Wide gy) {
+    const auto cell = static_cast<float>(bed.grid.cell);
+    const Wide spread = wide_at(map.variance + i) + (gx * gx + gy * gy) * wide(cell * cell / 12.0f);
+    const Wide within = is_seen ? spread : Wide{};
+    sums.add(kRough, ix, within);
+    sums.add(kSeenCells, ix, is_seen ? wide(1.0f) : Wide{});
+    return within;
   }
 
   // The part of a border cell's volume, in places.
@@ -136,21 +143,54 @@ struct Integrator {
     }
   }
 
-  void run() {
-    const Grid &g = bed.grid;
-    for (int iy = 0; iy < g.ny; ++iy) {
-      for (int ix = 0; ix < g.nx; ix += kWide) add_cells(ix, iy);
-      for (int ix = 0; ix < g.nx; ++ix)
-        if (table.kind[iy * g.nx + ix] == CellKind::kBorder) add_border(ix, iy);
+  template <class Add>
+  void over_rows(Add add) {
+    for (int iy = 0; iy < bed.grid.ny; ++iy) {
+      add(iy);
       if (iy % kRows == kRows - 1) sums.flush();
     }
     sums.flush();
   }
+
+  void add_row(int iy) {
+    const Grid &g = bed.grid;
+    for (int ix = 0; ix < g.nx; ix += kWide) add_cells(ix, iy);
+    const CellKind *row = table.kind + iy * g.nx, *end = row + g.nx;
+    for (const CellKind *at = row;; ++at) {
+      at = static_cast<const CellKind *>(
+          std::memchr(at, static_cast<int>(CellKind::kBorder), static_cast<std::size_t>(end - at)));
+      if (at == nullptr) return;
+      add_border(static_cast<int>(at - row), iy);
+    }
+  }
+
+  void add_roughness_of_row(int iy) {
+    const Grid &g = bed.grid;
+    for (int ix = 0; ix < g.nx; ix += kWide) {
+      const int i = iy * g.nx + ix;
+      Wide gx, gy;
+      slopes(i, wide_at(map.height + i), gx, gy);
+      const WideInts in_row = wide_lanes() < wide_ints(g.nx - ix);
+      add_roughness(ix, i, (wide_ints_at(map.state + i) == wide_ints(kSeen)) & in_row, gx, gy);
+    }
+  }
+
+  double roughness() const {
+    const double seen = sums.whole[kSeenCells];
+    return seen > 0.0 ? std::sqrt(sums.whole[kRough] / seen) : 0.0;
+  }
 };
+
+// Root mean square spread and slope of the seen surface within a cell, m.
+double roughness_of(const Bed &bed, const CellTable &table, const HeightMap &map) {
+  Integrator it{bed, table, map};
+  it.over_rows([&](int iy) { it.add_roughness_of_row(iy); });
+  return it.roughness();
+}
 
 Integral integrate(const Bed &bed, const CellTable &table, const HeightMap &map) noexcept {
   Integrator it{bed, table, map};
-  it.run();
+  it.over_rows([&](int iy) { it.add_row(iy); });
   const RowSums &s = it.sums;
   Integral out{};
   out.volume = s.whole[kVolume];
@@ -167,8 +207,7 @@ Integral integrate(const Bed &bed, const CellTable &table, const HeightMap &map)
   for (int a = 0; a < 6; ++a) out.lever[a] = lever[a];
   out.hidden_distance = s.whole[kHiddenDistance];
   out.gap = s.whole[kGap];
-  const double seen = s.whole[kSeenCells];
-  out.roughness = seen > 0.0 ? std::sqrt(s.whole[kRough] / seen) : 0.0;
+  out.roughness = it.roughness();
   out.surface_variance = s.whole[kVariance];
   return out;
 }
