@@ -67,7 +67,16 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   const std::size_t grids = 2 * cells + 8 * static_cast<std::size_t>(g.nx + g.ny) + 1024;
   for (float **sheet : {&s.level, &s.thin, &s.known, &s.open, &s.share}) *sheet = arena.take<float>(grids);
   for (std::int32_t **list : {&s.at, &s.above}) *list = arena.take<std::int32_t>(grids);
-  s.cells = arena.take<std::int32_t>(cells, 16);
+  s.place = arena.take<std::int32_t>(cells, 16);
+  s.fields.stride = Chequer::stride_of(g);
+  s.fields.apart = s.fields.stride * (g.ny + 2) + 16;
+  for (float **sorted :
+       {s.fields.level, s.fields.thin, s.fields.share, s.fields.floor, s.fields.bound, s.fields.height}) {
+    sorted[0] = arena.take<float>(2 * static_cast<std::size_t>(s.fields.apart) + 16, 0);
+    sorted[0] = sorted[0] ? sorted[0] + s.fields.stride : nullptr;
+    sorted[1] = sorted[0] ? sorted[0] + s.fields.apart : nullptr;
+  }
+  s.blocks = arena.take<Block>(static_cast<std::size_t>(s.fields.apart));
   s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
   for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
   Candidates &c = p.candidates;

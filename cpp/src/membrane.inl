@@ -28,35 +28,42 @@ struct Sheet {
 };
 
 // How much of the floor's relief shows through a layer of this depth.
-inline float thin_at(float depth, float per_thick) {
-  const float t = 1.0f - depth * per_thick;
-  return t < 0.0f ? 0.0f : (t > 1.0f ? 1.0f : t);
-}
+inline Wide thin_at(Wide depth, float per_thick) { return clip(1.0f - depth * per_thick, 0.0f, 1.0f); }
 
 // From one row to the next of the grid above one of so many columns.
 inline int next_stride(int nx) { return (nx + 1) / 2 + 1; }
 
 // Each coarse cell knows the mean of what its four cells know; what they do not know is 0.
 void coarsen(const Sheet &fine, Sheet &coarse) {
+  const V::M even = V::none(V::U(wide_lanes() & 1));
   Loose &loose = coarse.loose;
-  for (int y = 0; y < coarse.ny; ++y) {
-    const int i = y * coarse.stride, j = 2 * y * fine.stride, up = fine.stride;
-    float *__restrict level = coarse.level + i, *__restrict thin = coarse.thin + i,
-                      *__restrict known = coarse.known + i, *__restrict open = coarse.open + i;
-    const auto four = [up](const float *v, int x) {
-      return (v[2 * x] + v[2 * x + 1]) + (v[2 * x + up] + v[2 * x + up + 1]);
-    };
-    for (int x = 0; x < coarse.nx; ++x) {
-      const float count = four(fine.known + j, x), share = 1.0f / (count > 0.0f ? count : 1.0f);
-      level[x] = four(fine.level + j, x) * share;
-      thin[x] = four(fine.thin + j, x) * share;
-      known[x] = count > 0.0f ? 1.0f : 0.0f;
-      open[x] = four(fine.open + j, x) > 0.0f ? 1.0f : 0.0f;
+  const auto sum_fours = [&](const float *from, float *to) {
+    for (int x = 0; x < fine.nx; x += kWide) {
+      const float *v = from + x, *up = v + fine.stride;
+      V::pack(to + x / 2, even, (wide_at(v) + wide_at(v + 1)) + (wide_at(up) + wide_at(up + 1)));
     }
-    for (int x = 0; x < coarse.nx; ++x) {
-      loose.at[loose.count] = i + x;
-      loose.above[loose.count] = y / 2 * next_stride(coarse.nx) + x / 2;
-      loose.count += open[x] > known[x];
+  };
+  for (int y = 0; y < coarse.ny; ++y) {
+    const int i = y * coarse.stride, j = 2 * y * fine.stride;
+    sum_fours(fine.level + j, coarse.level + i);
+    sum_fours(fine.thin + j, coarse.thin + i);
+    sum_fours(fine.known + j, coarse.known + i);
+    sum_fours(fine.open + j, coarse.open + i);
+    for (int x = 0; x < coarse.nx + kWide; x += kWide) {  // and what was packed beyond
+      const int k = i + x, row = y / 2 * next_stride(coarse.nx);
+      const WideInts column = wide_lanes() + x, in_row = column < wide_ints(coarse.nx);
+      const Wide one = wide(1.0f), nothing{}, count = in_row ? wide_at(coarse.known + k) : nothing;
+      const Wide share = count > nothing ? one / count : nothing;
+      const Wide known = count > nothing ? one : nothing;
+      const Wide open = in_row & (wide_at(coarse.open + k) > nothing) ? one : nothing;
+      put(coarse.level + k, in_row ? wide_at(coarse.level + k) * share : nothing);
+      put(coarse.thin + k, in_row ? wide_at(coarse.thin + k) * share : nothing);
+      put(coarse.known + k, known);
+      put(coarse.open + k, open);
+      const V::M to_find = V::lt(known, open);
+      V::pack(loose.at + loose.count, to_find, wide_lanes() + k);
+      V::pack(loose.above + loose.count, to_find, (column >> 1) + row);
+      loose.count += __builtin_popcount(V::mask(to_find));
     }
   }
 }
@@ -98,25 +105,87 @@ void smooth(const Sheet &s, float pull, float aim) {
 }
 
 // The membrane on the finest grid, where heights are kept below what the rays bound and above the empty bed.
+//
+// Its cells are sorted as the fields of a chequerboard, those of either colour side by side: those of one are
+// found after those of the other, so that none waits for the one before.
 struct Membrane {
-  const Bed &bed;
+  const CellTable &table;
   const Sheet &s;
-  HeightMap &map;
+  const HeightMap &map;
+  const Chequer &fields;
   float per_thick, pull, aim;
 
-  void set(int i, float h) const {
-    const float floor = bed.floor[i];
-    h = h < map.air.bound[i] ? h : map.air.bound[i];
-    h = h > floor ? h : floor;
-    map.height[i] = h;
-    s.thin[i] = thin_at(h - floor, per_thick);
-    s.level[i] = h - s.thin[i] * floor;
+  // What is known of a row, by colours.
+  void sort_row(int iy) const {
+    const int row = iy * fields.stride;
+    int n[2] = {row, row};
+    for (int ix = 0; ix < s.nx; ix += kWide) {
+      const int i = iy * s.nx + ix, count = s.nx - ix < kWide ? s.nx - ix : kWide;
+      const auto open = [&](int j) { return wide_at(s.open + j); };
+      const Wide around = pull + open(i - 1) + open(i + 1) + open(i - s.stride) + open(i + s.stride);
+      const WideInts is_loose = (open(i) > wide_at(s.known + i)) & (around > 0.0f);
+      const Wide share = is_loose ? 1.0f / around : Wide{};
+      for (const int colour : {0, 1}) {
+        const V::M own = V::both(V::none(V::U((wide_lanes() + (iy + colour)) & 1)), V::first(count));
+        V::pack(fields.level[colour] + n[colour], own, wide_at(s.level + i));
+        V::pack(fields.thin[colour] + n[colour], own, wide_at(s.thin + i));
+        V::pack(fields.share[colour] + n[colour], own, share);
+        V::pack(fields.floor[colour] + n[colour], own, wide_at(table.floor + i));
+        V::pack(fields.bound[colour] + n[colour], own, wide_at(map.air.bound + i));
+        n[colour] += __builtin_popcount(V::mask(own));
+      }
+    }
+    for (const int colour : {0, 1})
+      for (float *const *sorted : {fields.level, fields.thin, fields.share})
+        for (int k = n[colour]; k < row + fields.stride; ++k) sorted[colour][k] = 0.0f;
   }
-  void relax(int i, float share) const {
-    if (!(share > 0.0f)) return;
-    const float level = mean_about(s.level + i, s.stride, pull * aim, share),
-                thin = mean_about(s.thin + i, s.stride, 0.0f, share);
-    set(i, map.height[i] + kOverrelax * (level + thin * bed.floor[i] - map.height[i]));
+  void set(int colour, int j, Wide h) const {
+    const Wide floor = wide_at(fields.floor[colour] + j);
+    const WideInts is_loose = wide_at(fields.share[colour] + j) > 0.0f;
+    h = greatest_of(least_of(h, wide_at(fields.bound[colour] + j)), floor);
+    const Wide thin = thin_at(h - floor, per_thick);
+    float *level = fields.level[colour] + j, *thins = fields.thin[colour] + j;
+    put(fields.height[colour] + j, h);
+    put(thins, is_loose ? thin : wide_at(thins));
+    put(level, is_loose ? h - thin * floor : wide_at(level));
+  }
+  void start(int colour, int j) const {
+    set(colour, j,
+        wide_at(fields.level[colour] + j) +
+            wide_at(fields.thin[colour] + j) * wide_at(fields.floor[colour] + j));
+  }
+  void relax(int colour, int iy, int j) const {
+    // Of the fields of the other colour in this row the one with the same index is to the right or to the left.
+    const int left = j - 1 + ((colour + iy) & 1);
+    const auto mean = [&](const float *v, float pulled) {
+      return (pulled + wide_at(v + left) + wide_at(v + left + 1) + wide_at(v + j - fields.stride) +
+              wide_at(v + j + fields.stride)) *
+             wide_at(fields.share[colour] + j);
+    };
+    const Wide level = mean(fields.level[1 - colour], pull * aim), thin = mean(fields.thin[1 - colour], 0.0f);
+    const Wide h = wide_at(fields.height[colour] + j), floor = wide_at(fields.floor[colour] + j);
+    set(colour, j, h + kOverrelax * (level + thin * floor - h));
+  }
+  // Of blocks of fields those with some to be found.
+  int list_blocks(Block *blocks) const {
+    int count = 0;
+    for (int iy = 0; iy < s.ny; ++iy)
+      for (int ix = 0; ix < fields.stride; ix += kWide) {
+        blocks[count] = {ix, iy};
+        const int j = blocks[count].at(fields.stride);
+        count += V::mask(V::lt(Wide{}, wide_at(fields.share[0] + j) + wide_at(fields.share[1] + j))) != 0;
+      }
+    return count;
+  }
+  void hang(Block *blocks) const {
+    for (int iy = 0; iy < s.ny; ++iy) sort_row(iy);
+    const int count = list_blocks(blocks);
+    for (int sweep = 0; sweep <= kFineSweeps; ++sweep)
+      for (const int colour : {0, 1})
+        for (int k = 0; k < count; ++k) {
+          const int j = blocks[k].at(fields.stride);
+          sweep == 0 ? start(colour, j) : relax(colour, blocks[k].iy, j);
+        }
   }
 };
 
@@ -127,8 +196,7 @@ bool lay_sheet(const HeightMap &map, const CellTable &table, float per_thick, co
   for (int i = 0; i < s.nx * s.ny; i += kWide) {
     const WideInts state = wide_ints_at(map.state + i), seen = state == wide_ints(kSeen);
     const Wide h = wide_at(map.height + i), floor = wide_at(table.floor + i);
-    const Wide known = seen ? one : nothing,
-               thin = seen ? clip(one - (h - floor) * per_thick, 0.0f, 1.0f) : nothing;
+    const Wide known = seen ? one : nothing, thin = seen ? thin_at(h - floor, per_thick) : nothing;
     any = greatest_of(any, known);
     put(s.known + i, known);
     put(s.open + i, state == wide_ints(kOutside) ? nothing : one);
@@ -140,8 +208,7 @@ bool lay_sheet(const HeightMap &map, const CellTable &table, float per_thick, co
   return false;
 }
 
-// Hangs the membrane over the cells of `loose`, those of one colour of a chequerboard after those of the other,
-// so that none waits for the one before.
+// Hangs the membrane over the cells of `loose`.
 void hang_membrane(const Bed &bed, const CellTable &table, const Loose &loose, SurfacePrior prior,
                    const Scratch &scratch, HeightMap &map) {
   const Grid &g = bed.grid;
@@ -150,7 +217,8 @@ void hang_membrane(const Bed &bed, const CellTable &table, const Loose &loose, S
   Sheet grids[kMostGrids] = {{g.nx, g.ny, g.nx, scratch.level + g.nx, scratch.thin + g.nx, scratch.known + g.nx,
                               scratch.open + g.nx, loose}};
   const Sheet &finest = grids[0];
-  const Membrane membrane{bed, finest, map, static_cast<float>(1.0 / (kThick * bed.scale)), pull, aim};
+  const Membrane membrane{table, finest, map, scratch.fields, static_cast<float>(1.0 / (kThick * bed.scale)),
+                          pull,  aim};
   if (!lay_sheet(map, table, membrane.per_thick, finest) && !(pull > 0.0f))
     return;  // nothing to hang it from: the empty bed
   int last = 0;
@@ -173,13 +241,8 @@ void hang_membrane(const Bed &bed, const CellTable &table, const Loose &loose, S
     smooth(grids[k], pull * edge * edge, aim);
     refine(grids[k], grids[k - 1]);
   }
-  share_out(finest, pull);
-  for (int k = 0; k < loose.count; ++k) {
-    const int i = loose.at[k];
-    membrane.set(i, finest.level[i] + finest.thin[i] * bed.floor[i]);
-  }
-  for (int sweep = 0; sweep < kFineSweeps; ++sweep)
-    for (int k = 0; k < loose.count; ++k) membrane.relax(loose.at[k], loose.share[k]);
+  membrane.hang(scratch.blocks);
+  for (int k = 0; k < loose.count; ++k) map.height[loose.at[k]] = scratch.fields.height[0][scratch.place[k]];
 }
 
 // Chamfer distance of the cells without returns to the nearest one with some, in cells.
@@ -329,43 +392,33 @@ void find_between(const Bed &bed, const CellTable &table, std::int32_t *cells, i
   }
 }
 
-// The cells without returns: in their order, and one colour of a chequerboard after the other in `loose`.
-void list_hidden(const Grid &g, const HeightMap &map, const Scratch &scratch, Loose &loose) {
-  int count = 0, odd = 0;
-  const auto append = [](std::int32_t *list, int &n, V::M which, WideInts v) {
-    V::pack(list + n, which, v);
-    n += __builtin_popcount(V::mask(which));
-  };
+// The cells without returns.
+Loose list_hidden(const Grid &g, const HeightMap &map, const Scratch &scratch) {
+  Loose loose{scratch.at, scratch.above, scratch.share, 0};
   for (int iy = 0; iy < g.ny; ++iy)
     for (int ix = 0; ix < g.nx; ix += kWide) {
-      const int i = iy * g.nx + ix, row = iy / 2 * next_stride(g.nx);
-      const WideInts x = wide_lanes() + ix, state = wide_ints_at(map.state + i);
-      const V::M hidden =
-          V::both(V::none(V::U(state ^ wide_ints(kHidden))), V::first(g.nx - ix < kWide ? g.nx - ix : kWide));
+      const int i = iy * g.nx + ix;
+      const V::M hidden = V::both(V::none(V::U(wide_ints_at(map.state + i) ^ wide_ints(kHidden))),
+                                  V::first(g.nx - ix < kWide ? g.nx - ix : kWide));
       if (V::mask(hidden) == 0) continue;
-      const V::M is_even = V::none(V::U((x + iy) & 1));
-      append(scratch.cells, count, hidden, wide_lanes() + i);
-      for (const bool even : {true, false}) {
-        const V::M own = even ? V::both(hidden, is_even) : V::but_not(hidden, is_even);
-        int &n = even ? loose.count : odd;
-        V::pack((even ? loose.above : scratch.ring) + n, own, (x >> 1) + row);
-        append(even ? loose.at : scratch.way, n, own, wide_lanes() + i);
-      }
+      const WideInts x = wide_lanes() + ix, half = x >> 1;
+      V::pack(loose.at + loose.count, hidden, wide_lanes() + i);
+      V::pack(loose.above + loose.count, hidden, half + iy / 2 * next_stride(g.nx));
+      V::pack(scratch.place + loose.count, hidden,
+              half + iy * scratch.fields.stride + ((x + iy) & 1) * scratch.fields.apart);
+      loose.count += __builtin_popcount(V::mask(hidden));
     }
-  std::memcpy(loose.at + loose.count, scratch.way, static_cast<std::size_t>(odd) * sizeof *loose.at);
-  std::memcpy(loose.above + loose.count, scratch.ring, static_cast<std::size_t>(odd) * sizeof *loose.above);
-  loose.count = count;
+  return loose;
 }
 
 void complete_surface(const Bed &bed, const CellTable &table, const Vec3 *sensors, int sensor_count,
                       SurfacePrior prior, const Scratch &scratch, HeightMap &map) noexcept {
   const Grid &g = bed.grid;
-  Loose loose{scratch.at, scratch.above, scratch.share, 0};
-  list_hidden(g, map, scratch, loose);
-  measure_distance(g, scratch.cells, loose.count, map);
+  const Loose loose = list_hidden(g, map, scratch);
+  measure_distance(g, loose.at, loose.count, map);
   if (loose.count > 0) {
     hang_membrane(bed, table, loose, prior, scratch, map);
-    find_between(bed, table, scratch.cells, loose.count, sensors, sensor_count, scratch, map);
+    find_between(bed, table, loose.at, loose.count, sensors, sensor_count, scratch, map);
   }
   for (int i = 0; i < g.size(); ++i) map.distance[i] *= static_cast<float>(g.cell);
 }

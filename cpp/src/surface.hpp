@@ -53,6 +53,22 @@ struct SurfacePrior {
   double height, reach;  // m
 };
 
+// The cells of a grid as the fields of a chequerboard, those of either colour side by side: the cell (ix, iy)
+// has the colour (ix + iy) & 1 and the index iy * stride + ix / 2, between empty ones.
+struct Chequer {
+  float *level[2], *thin[2], *share[2], *floor[2], *bound[2], *height[2];
+  int stride, apart;  // from one row to the next, from one colour to the other
+
+  static int stride_of(const Grid &g) { return (g.nx / 2 + 17) / 16 * 16; }
+};
+
+// Fields that lie side by side, as many as a vector holds, from the first on.
+struct Block {
+  int ix, iy;
+
+  int at(int stride) const { return iy * stride + ix; }
+};
+
 // Room for what is needed only while a surface is made.
 struct Scratch {
   Fan fan;
@@ -69,9 +85,11 @@ struct Scratch {
   // On ever coarser grids [2 * grid.size() + 8 * (nx + ny) + 1024] the membrane, and the cells to be found.
   float *level, *thin, *known, *open, *share;
   std::int32_t *at, *above;
-  std::int32_t *cells;  // [grid.size()] a list of cells
-  Runs runs;            // [grid.size()] the surface where it is not resolved
-  float *rows[10];      // [grid.size()] and 32 more on either side: sums over windows
+  std::int32_t *place;  // [grid.size()] where cells lie in `fields`
+  Chequer fields;
+  Block *blocks;    // [grid.size()] where cells are to be found
+  Runs runs;        // [grid.size()] the surface where it is not resolved
+  float *rows[10];  // [grid.size()] and 32 more on either side: sums over windows
 };
 
 }  // namespace volest
