@@ -82,8 +82,7 @@ struct Sweep {
     const auto is_seen = (seen & bit) != 0;
     // Of a column that spans three levels at most the mean, of others the middle of the lowest level.
     const FewLongs lowest = mask & -mask;
-    const Few power = few_of(lowest);  // of two; its exponent tells the level
-    const Few level = few_of((FewLongs(power) >> 52) - 1023);
+    const Few level = few_of(level_of(lowest));
     const Few mean = few_of(sum & Cell::kSumMask) / few_of(sum >> Cell::kCountShift);
     const Few own = (mask & ~(lowest * 7)) == 0 ? mean : (level + 0.5) * Cell::kSteps;
     const Few nothing = Few{} + 1e12, steps = is_seen & (mask != 0) ? own : nothing;
@@ -130,13 +129,13 @@ struct Sweep {
   // The lowest ray over a cell, of all directions that it spans.
   std::uint32_t ray_over(int i) const {
     const std::uint32_t *ring = scratch.fan.key + (scratch.ring[i] - rings.first + 2) * Fan::kWays;
-    const int way = scratch.way[i];
-    std::uint32_t best = ring[way];
-    for (int w = 1; w <= scratch.span[i]; ++w)
-      for (const int beside : {way - w, way + w}) {
-        const std::uint32_t ray = ring[beside & (Fan::kWays - 1)];
-        best = ray > best ? ray : best;
-      }
+    const int way = scratch.way[i], span = scratch.span[i], side = span > 0;
+    const auto lower_of = [ring](std::uint32_t best, int at) {
+      const std::uint32_t ray = ring[at & (Fan::kWays - 1)];
+      return ray > best ? ray : best;
+    };
+    std::uint32_t best = lower_of(lower_of(ring[way], way - side), way + side);  // most span three at most
+    for (int w = 2; w <= span; ++w) best = lower_of(lower_of(best, way - w), way + w);
     return best;
   }
 

@@ -28,10 +28,10 @@ inline Run highest_run(std::uint64_t mask) {
   return run;
 }
 
-// Whether all levels in `mask` make one run: with each gap of one level closed no other is left.
-inline bool is_one_run(std::uint64_t mask) {
-  const std::uint64_t closed = mask | mask >> 1;
-  return (closed & (closed + (closed & (~closed + 1)))) == 0;
+// Whether all levels in each mask make one run: with each gap of one level closed no other is left.
+inline auto is_one_run(FewLongs mask) {
+  const FewLongs closed = mask | mask >> 1;
+  return (closed & (closed + (closed & -closed))) == 0;
 }
 
 // Bits low to high, both included and cut to what exists.
@@ -71,20 +71,31 @@ struct Selection {
     std::uint8_t *low = scratch.low + pad(), *high = scratch.high + pad(), *mixed = scratch.mixed + pad(),
                  *own = scratch.company + pad();
     const auto bytes = static_cast<std::size_t>(n + 2 * pad());
-    for (std::uint8_t *none : {scratch.low, scratch.mixed, scratch.company}) std::memset(none, 0, bytes);
+    std::memset(scratch.low, 0, bytes);
+    std::memset(scratch.mixed, 0, bytes);
     std::memset(scratch.high, kEmpty, bytes);
+    for (int i = 0; i < n; i += kFew) {
+      FewLongs sum, mask;
+      for (int k = 0; k < kFew; ++k) {
+        sum[k] = columns.cell[i + k].sum;
+        mask[k] = columns.cell[i + k].mask;
+      }
+      const FewLongs number = sum >> Cell::kCountShift, most = FewLongs{} + (kCompany + 1), nothing{};
+      const FewLongs company_of = number < most ? number : most;
+      const auto is_one = is_one_run(mask), is_empty = mask == 0;
+      const auto put_bytes = [&](std::uint8_t *bytes, FewLongs v) {
+        put_lanes(bytes + i, __builtin_convertvector(v, FewBytes));
+      };
+      put_bytes(low, is_empty ? nothing : level_of(mask & -mask));
+      put_bytes(high, is_empty ? nothing + kEmpty : level_of(mask & ~(mask >> 1)));
+      put_bytes(own, is_one ? company_of : nothing);
+      put_bytes(mixed, is_one ? nothing : nothing + 1);
+    }
     int with = 0, inside = 0;
     for (int i = 0; i < n; ++i) {
-      const Cell &c = columns.cell[i];
-      const bool over_bed = table.opening[i] >= 0.0f;
+      const int over_bed = table.opening[i] >= 0.0f;
       inside += over_bed;
-      if (c.mask == 0) continue;
-      with += over_bed;
-      low[i] = static_cast<std::uint8_t>(__builtin_ctzll(c.mask));
-      high[i] = static_cast<std::uint8_t>(63 - __builtin_clzll(c.mask));
-      const bool is_one = is_one_run(c.mask);
-      own[i] = static_cast<std::uint8_t>(!is_one ? 0 : (c.count() > kCompany ? kCompany + 1 : c.count()));
-      mixed[i] = !is_one;
+      with += over_bed & (high[i] != kEmpty);
     }
     company = with < kThin * inside ? 1 : kCompany;
     const auto greater = [](std::uint8_t a, std::uint8_t b) { return a > b ? a : b; };

@@ -56,3 +56,5 @@ inline Few few_of(FewLongs v) {
   const Few upper = Few(v >> 32 | 0x4530000000000000u), lower = Few((v & 0xFFFFFFFFu) | 0x4330000000000000u);
   return upper - (k84 + k52) + lower;
 }
+// The highest bit that is set in each, if the next lower one is not, so that none is rounded up.
+inline FewLongs level_of(FewLongs v) { return (FewLongs(few_of(v)) >> 52) - 1023; }
