@@ -11,7 +11,7 @@ inline float clip(float v, float low, float high) { return v < low ? low : (v > 
 // these heights, their squares and the number of returns. A grid reaches at least kAround cells beyond the
 // opening.
 struct Windows {
-  float *own[5], *sums[5];
+  float *own[5], *columns[5];
 
   void fill(const Bed &bed, const CellTable &table, const HeightMap &map) const {
     const Grid &g = bed.grid;
@@ -25,23 +25,23 @@ struct Windows {
       put(own[3] + i, h * h);
       put(own[4] + i, is_seen ? wide_floats(wide_ints_at(map.count + i)) : nothing);
     }
-    for (int k = 0; k < 5; ++k) {
-      for (int y = 0; y < g.ny; ++y) sum_rows(k, y, g);
-      for (int i = 0; i < g.size(); i += kWide) {
-        Wide sum = wide_at(sums[k] + i - kAround);
-        for (int a = 1 - kAround; a <= kAround; ++a) sum += wide_at(sums[k] + i + a);
-        put(own[k] + i, sum);
-      }
-    }
+    for (int k = 0; k < 5; ++k)
+      for (int y = 0; y < g.ny; ++y) sum_columns(k, y, g);
   }
 
-  void sum_rows(int k, int y, const Grid &g) const {
+  void sum_columns(int k, int y, const Grid &g) const {
     const int from = y < kAround ? 0 : y - kAround, to = y + kAround < g.ny ? y + kAround : g.ny - 1;
     for (int x = 0; x < g.nx; x += kWide) {
       Wide sum = wide_at(own[k] + from * g.nx + x);
       for (int row = from + 1; row <= to; ++row) sum += wide_at(own[k] + row * g.nx + x);
-      put(sums[k] + y * g.nx + x, sum);
+      put(columns[k] + y * g.nx + x, sum);
     }
+  }
+
+  Wide about(int k, int i) const {
+    Wide sum = wide_at(columns[k] + i - kAround);
+    for (int a = 1 - kAround; a <= kAround; ++a) sum += wide_at(columns[k] + i + a);
+    return sum;
   }
 };
 
@@ -73,25 +73,19 @@ struct HiddenView {
     const auto clipped = [](V::F v, float low, float high) {
       return V::greater(V::lower(v, V::set(high)), V::set(low));
     };
-    float states[V::kLanes];
-    for (int k = 0; k < V::kLanes; ++k) states[k] = static_cast<float>(map.state[i + k]);
-    const V::F state = V::load(states);
+    const V::F state = wide_floats(wide_ints_at(map.state + i));
     const V::M unseen =
         V::both(V::first(n), V::both(V::ge(state, V::set(kHidden)), V::lt(state, V::set(kSeen))));
     const unsigned lanes = V::mask(unseen);
     if (lanes == 0) return;
     const V::F unit = V::set(static_cast<float>(1.0 / bed.scale)), h = V::load(map.height + i);
-    const V::F seen = V::load(windows.own[1] + i), share = V::greater(seen, one);
+    const V::F seen = windows.about(1, i), share = V::greater(seen, one);
     const V::M lonely = V::lt(seen, one);
-    const V::F mean = V::where(lonely, h, V::load(windows.own[2] + i) / share);
-    const V::F scatter = V::where(lonely, nothing, V::load(windows.own[3] + i) / share - mean * mean);
+    const V::F mean = V::where(lonely, h, windows.about(2, i) / share);
+    const V::F scatter = V::where(lonely, nothing, windows.about(3, i) / share - mean * mean);
     const V::F fall = V::load(map.air.fall + i);
     const V::M bounded = V::lt(nothing, fall);
-    V::F deviation = V::greater(scatter, nothing);
-    float roots[V::kLanes];
-    V::store(roots, deviation);
-    for (float &root : roots) root = std::sqrt(root);
-    deviation = V::load(roots);
+    const V::F deviation = wide_roots(V::greater(scatter, nothing));
     const V::F value[kHiddenFeatures] = {
         V::where(bounded, clipped((V::load(map.air.bound + i) - h) * unit, 0.0f, 1.0f), one),
         V::where(bounded, one, nothing),
@@ -102,23 +96,23 @@ struct HiddenView {
         clipped((h - V::load(table.floor + i)) * unit, 0.0f, 2.5f),
         clipped(V::load(table.opening + i) * unit, 0.0f, 1.0f),
         clipped((h - V::load(table.top + i)) * unit, -2.0f, 1.5f),
-        V::where(lonely, nothing, seen / V::greater(V::load(windows.own[0] + i), one)),
+        V::where(lonely, nothing, seen / V::greater(windows.about(0, i), one)),
         V::set(fraction),
         clipped(deviation * unit, 0.0f, 0.5f),
         clipped((mean - h) * unit, -1.0f, 1.0f),
         V::where(V::lt(state, V::set(kBetween)), nothing, one),
-        V::where(lonely, nothing, clipped(V::load(windows.own[4] + i) / share, 0.0f, 8.0f)),
+        V::where(lonely, nothing, clipped(windows.about(4, i) / share, 0.0f, 8.0f)),
     };
     for (int k = 0; k < kHiddenFeatures; ++k) V::pack(batch.features[k] + batch.held, unseen, value[k]);
     for (unsigned m = lanes; m != 0; m &= m - 1) batch.cells[batch.held++] = i + __builtin_ctz(m);
   }
 };
 
-// One layer of the network for a batch, four units at a time; rectified unless it is the last.
+// One layer of the network for a batch, six units at a time; rectified unless it is the last.
 inline const float *layer(const float *weights, const Wide *in, int inputs, Wide *out, int outputs,
                           bool rectify) {
   const float *bias = weights + inputs * outputs;
-  constexpr int kTogether = 4;
+  constexpr int kTogether = 6;
   for (int o = 0; o < outputs; o += kTogether) {
     Wide sum[kTogether];
     const int units = outputs - o < kTogether ? outputs - o : kTogether;
@@ -162,7 +156,7 @@ int for_hidden(const Bed &bed, const CellTable &table, const HeightMap &map, con
                   {}};
   for (int k = 0; k < 5; ++k) {
     view.windows.own[k] = scratch.rows[k];
-    view.windows.sums[k] = scratch.rows[5 + k];
+    view.windows.columns[k] = scratch.rows[5 + k];
   }
   view.windows.fill(bed, table, map);
   Batch batch;
