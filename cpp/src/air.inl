@@ -91,8 +91,8 @@ struct Sweep {
   }
 
   // The lowest rays to these cells as one number each: the steeper the greater, of equally steep ones the
-  // nearer end; 0: none, as if to the first place in the fan.
-  void lowest_rays(int i, std::uint32_t *rays, std::int32_t *places) const {
+  // nearer end; 0: none. And their places in the fan.
+  void find_lowest(int i) const {
     const Few steps = lowest_returns(columns.cell + i);
     const Few drop = sensor.z - (columns.z0 + steps * (columns.dz / Cell::kSteps));
     const Few parts = drop / far_at(i) * kFallUnit, most = Few{} + kMostSteep;
@@ -100,9 +100,9 @@ struct Sweep {
     const Few steep = falls ? (parts < most ? parts : most) : Few{};
     const FewInts is_ray = __builtin_convertvector(falls, FewInts), far = FewInts{} + kMostRing;
     const FewInts ring = lanes_at<FewInts>(scratch.ring + i) - rings.first;
-    put_lanes(rays, is_ray & (__builtin_convertvector(steep, FewInts) << kRingBits |
-                              (far - (ring < far ? ring : far))));
-    put_lanes(places, is_ray & (ring * Fan::kWays + lanes_at<FewInts>(scratch.way + i)));
+    put_lanes(scratch.ray + i, is_ray & (__builtin_convertvector(steep, FewInts) << kRingBits |
+                                         (far - (ring < far ? ring : far))));
+    put_lanes(scratch.place + i, ring * Fan::kWays + lanes_at<FewInts>(scratch.way + i));
   }
 
   // Puts the rays into the fan, then lets each ring take over what the ring behind it knows.
@@ -110,14 +110,11 @@ struct Sweep {
     std::uint32_t *key = scratch.fan.key;
     const int count = rings.last - rings.first + 3;
     std::memset(key, 0, sizeof(std::uint32_t) * Fan::kWays * static_cast<std::size_t>(count));
-    for (int i = 0; i < bed.grid.size(); i += kFew) {
-      std::uint32_t rays[kFew];
-      std::int32_t places[kFew];
-      lowest_rays(i, rays, places);
-      for (int k = 0; k < kFew; ++k) {
-        std::uint32_t &at = key[places[k]];
-        at = rays[k] > at ? rays[k] : at;
-      }
+    const std::int32_t *places = scratch.place, *rays = scratch.ray;
+    for (int i = 0; i < bed.grid.size(); i += kFew) find_lowest(i);
+    for (int i = 0; i < bed.grid.size(); ++i) {
+      const auto ray = static_cast<std::uint32_t>(rays[i]), at = key[places[i]];
+      key[places[i]] = ray > at ? ray : at;
     }
     for (int ring = count - 2; ring >= 0; --ring) {
       std::uint32_t *near = key + ring * Fan::kWays;
@@ -141,7 +138,7 @@ struct Sweep {
 
   void lower_bounds(FreeAir &air) const {
     const Grid &g = bed.grid;
-    std::int32_t *lowest = scratch.way;
+    std::int32_t *lowest = scratch.ray;
     for (int i = 0; i < g.size(); ++i)
       lowest[i] = table.kind[i] == CellKind::kOut ? 0 : static_cast<std::int32_t>(ray_over(i));
     for (int i = 0; i < g.size(); i += kFew) {

@@ -58,6 +58,7 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   s.fan.key =
       arena.take<std::uint32_t>(static_cast<std::size_t>(Fan::kWays) * static_cast<std::size_t>(Fan::rings(g)));
   s.way = arena.take<std::int32_t>(cells, 16);
+  s.ray = arena.take<std::int32_t>(cells, 16);
   s.span = arena.take<std::int32_t>(cells, 16);
   s.ring = arena.take<std::int32_t>(cells, 16);
   s.far = arena.take<float>(cells, 16);

@@ -73,6 +73,7 @@ struct Block {
 struct Scratch {
   Fan fan;
   std::int32_t *way;   // [grid.size()] direction of each cell as a sensor sees it
+  std::int32_t *ray;   // [grid.size()] the lowest to it, or over it
   std::int32_t *span;  // [grid.size()] of how many directions to each side it takes
   std::int32_t *ring;  // [grid.size()] and its distance
   float *far;          // [grid.size()] the same, m
@@ -85,7 +86,7 @@ struct Scratch {
   // On ever coarser grids [2 * grid.size() + 8 * (nx + ny) + 1024] the membrane, and the cells to be found.
   float *level, *thin, *known, *open, *share;
   std::int32_t *at, *above;
-  std::int32_t *place;  // [grid.size()] where cells lie in `fields`
+  std::int32_t *place;  // [grid.size()] where cells lie in the fan or in `fields`
   Chequer fields;
   Block *blocks;    // [grid.size()] where cells are to be found
   Runs runs;        // [grid.size()] the surface where it is not resolved
