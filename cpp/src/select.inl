@@ -59,6 +59,7 @@ struct Selection {
   HeightMap &map;
   SurfaceCounts counts{};
   std::int64_t company = kCompany;
+  FewLongs plain_returns{};
   float lowest = 0.0f, per_level = 0.0f;  // m, of the levels' floor, less what counts as beneath; and 1 / m
 
   int pad() const { return 2 * bed.grid.nx + 32; }
@@ -272,7 +273,7 @@ struct Selection {
               is_plain ? __builtin_convertvector(height, FewFloats) : lanes_at<FewFloats>(table.floor + i));
     put_lanes(map.variance + i, is_plain ? __builtin_convertvector(scatter, FewFloats) : FewFloats{});
     put_lanes(map.count + i, count);
-    for (int k = 0; k < kFew; ++k) counts.used += count[k];
+    plain_returns += number & __builtin_convertvector(plain, FewLongs);
   }
 
   // Picks the surface of one cell after a closer look.
@@ -321,14 +322,19 @@ struct Selection {
   void drop_perched() {
     const Grid &g = bed.grid;
     const auto within = static_cast<float>(0.2 * bed.scale), below = static_cast<float>(0.02 * bed.scale);
-    for (int i = 0; i < g.size(); ++i) {
-      if (map.state[i] != kSeen || table.opening[i] > within || map.height[i] < table.top[i] - below) continue;
-      if (!is_perched(i % g.nx, i / g.nx)) continue;
+    const auto drop = [&](int i) {
+      if (!is_perched(i % g.nx, i / g.nx)) return;
       counts.used -= map.count[i];
       counts.rejected += map.count[i];
       map.count[i] = 0;
       map.variance[i] = 0.0f;
       map.state[i] = kHidden;
+    };
+    for (int i = 0; i < g.size(); i += kWide) {
+      const WideInts seen = wide_ints_at(map.state + i) == wide_ints(kSeen);
+      const Wide over = seen & (wide_at(table.opening + i) <= within) ? wide_at(map.height + i) : wide(-1e9f);
+      const V::M high = V::ge(over, wide_at(table.top + i) - below);
+      for (unsigned m = V::mask(high); m != 0; m &= m - 1) drop(i + __builtin_ctz(m));
     }
   }
 
@@ -352,6 +358,7 @@ struct Selection {
       std::memcpy(&left, &others, sizeof others);
       for (left &= 0x0101010101010101u; left != 0; left &= left - 1) select(i + __builtin_ctzll(left) / 8);
     }
+    for (int k = 0; k < kFew; ++k) counts.used += static_cast<std::int64_t>(plain_returns[k]);
     drop_perched();
   }
 };
