@@ -73,8 +73,8 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   s.fields.apart = s.fields.stride * (g.ny + 2) + 16;
   for (float **sorted :
        {s.fields.level, s.fields.thin, s.fields.share, s.fields.floor, s.fields.bound, s.fields.height}) {
-    sorted[0] = arena.take<float>(2 * static_cast<std::size_t>(s.fields.apart) + 16, 0);
-    sorted[0] = sorted[0] ? sorted[0] + s.fields.stride : nullptr;
+    sorted[0] = arena.take<float>(2 * static_cast<std::size_t>(s.fields.apart),
+                                  static_cast<std::size_t>(s.fields.stride));
     sorted[1] = sorted[0] ? sorted[0] + s.fields.apart : nullptr;
   }
   s.blocks = arena.take<Block>(static_cast<std::size_t>(s.fields.apart));

@@ -137,7 +137,7 @@ struct Membrane {
     }
     for (const int colour : {0, 1})
       for (float *const *sorted : {fields.level, fields.thin, fields.share})
-        for (int k = n[colour]; k < row + fields.stride; ++k) sorted[colour][k] = 0.0f;
+        for (int k = n[colour]; k < row + fields.stride + kWide; ++k) sorted[colour][k] = 0.0f;
   }
   void set(int colour, int j, Wide h) const {
     const Wide floor = wide_at(fields.floor[colour] + j);
@@ -251,6 +251,7 @@ void measure_distance(const Grid &g, const std::int32_t *cells, int count, Heigh
   const Wide far = wide(1e6f);
   for (int i = 0; i < g.size(); i += kWide)
     put(map.distance + i, wide_ints_at(map.state + i) == wide_ints(kSeen) ? Wide{} : far);
+  for (int k = 1; k <= g.nx + 1; ++k) map.distance[-k] = map.distance[g.size() - 1 + k] = 1e6f;
   for (const int sign : {1, -1})
     for (int k = 0; k < count; ++k) {
       float *at = map.distance + cells[sign > 0 ? k : count - 1 - k], d = *at;

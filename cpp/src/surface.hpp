@@ -75,20 +75,20 @@ struct Scratch {
   std::int32_t *way;   // [grid.size()] direction of each cell as a sensor sees it
   std::int32_t *ray;   // [grid.size()] the lowest to it, or over it
   std::int32_t *span;  // [grid.size()] of how many directions to each side it takes
-  std::int32_t *ring;  // [grid.size()] and its distance
+  std::int32_t *ring;  // [grid.size()] its distance
   float *far;          // [grid.size()] the same, m
   // Of each column [grid.size() + 4 * nx + 64]: its lowest and highest level, and of the 25 columns about it
   // the highest of the lowest ones, and the lowest of the highest.
   std::uint8_t *low, *high, *near_low, *near_high;
   std::uint8_t *company;  // [the same] returns of a column whose levels make one run, at most 3; else 0
   std::uint8_t *mixed, *near_mixed;  // [the same] 1 where the levels make several runs, and about it
-  std::uint8_t *row;                 // [the same]
+  std::uint8_t *row;                 // [the same] of five side by side
   // On ever coarser grids [2 * grid.size() + 8 * (nx + ny) + 1024] the membrane, and the cells to be found.
   float *level, *thin, *known, *open, *share;
   std::int32_t *at, *above;
   std::int32_t *place;  // [grid.size()] where cells lie in the fan or in `fields`
   Chequer fields;
-  Block *blocks;    // [grid.size()] where cells are to be found
+  Block *blocks;    // [fields.apart] of fields, where some are to be found
   Runs runs;        // [grid.size()] the surface where it is not resolved
   float *rows[10];  // [grid.size()] and 32 more on either side: sums over windows
 };
