@@ -44,15 +44,15 @@ void lay_out(Arena &arena, int capacity, Stream &s) {
 void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   const Grid &g = spec.grid;
   const auto cells = static_cast<std::size_t>(g.size()), row = static_cast<std::size_t>(g.nx) + 16;
-  p.columns = {spec.z0, spec.dz, spec.nz, arena.take<Cell>(cells)};
-  p.fresh = arena.take<Cell>(cells);
+  p.columns = {spec.z0, spec.dz, spec.nz, arena.take<Cell>(cells, 16)};
+  p.fresh = arena.take<Cell>(cells, 16);
   p.map.height = arena.take<float>(cells, row);
   p.map.variance = arena.take<float>(cells, 16);
   p.map.count = arena.take<std::uint32_t>(cells, 16);
   p.map.air = {arena.take<float>(cells, 16), arena.take<float>(cells, 16), arena.take<float>(cells, 16)};
-  p.map.distance = arena.take<float>(cells, 16);
+  p.map.distance = arena.take<float>(cells, row);
   p.map.state = arena.take<std::uint8_t>(cells, 64);
-  p.table.kind = arena.take<CellKind>(cells);
+  p.table.kind = arena.take<CellKind>(cells, 64);
   p.table.opening = arena.take<float>(cells, 16);
   p.table.top = arena.take<float>(cells, 16);
   p.table.area = arena.take<float>(cells, 16);
@@ -64,14 +64,27 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   Scratch &s = p.scratch;
   s.fan.key =
       arena.take<std::uint32_t>(static_cast<std::size_t>(Fan::kWays) * static_cast<std::size_t>(Fan::rings(g)));
-  s.way = arena.take<std::int32_t>(cells);
-  s.ring = arena.take<std::int32_t>(cells);
-  s.far = arena.take<float>(cells);
-  for (std::uint8_t **bytes : {&s.low, &s.high, &s.most, &s.least})
+  s.way = arena.take<std::int32_t>(cells, 16);
+  s.ray = arena.take<std::int32_t>(cells, 16);
+  s.span = arena.take<std::int32_t>(cells, 16);
+  s.ring = arena.take<std::int32_t>(cells, 16);
+  s.far = arena.take<float>(cells, 16);
+  for (std::uint8_t **bytes :
+       {&s.low, &s.high, &s.near_low, &s.near_high, &s.company, &s.mixed, &s.near_mixed, &s.row})
     *bytes = arena.take<std::uint8_t>(cells + 4 * row);
-  for (float **sheet : {&s.level, &s.thin, &s.known, &s.open})
-    *sheet = arena.take<float>(2 * cells + 8 * row + 512);
-  s.cells = arena.take<std::int32_t>(cells);
+  const std::size_t grids = 2 * cells + 8 * static_cast<std::size_t>(g.nx + g.ny) + 1024;
+  for (float **sheet : {&s.level, &s.thin, &s.known, &s.open, &s.share}) *sheet = arena.take<float>(grids);
+  for (std::int32_t **list : {&s.at, &s.above}) *list = arena.take<std::int32_t>(grids);
+  s.place = arena.take<std::int32_t>(cells, 16);
+  s.fields.stride = Chequer::stride_of(g);
+  s.fields.apart = s.fields.stride * (g.ny + 2) + 16;
+  for (float **sorted :
+       {s.fields.level, s.fields.thin, s.fields.share, s.fields.floor, s.fields.bound, s.fields.height}) {
+    sorted[0] = arena.take<float>(2 * static_cast<std::size_t>(s.fields.apart),
+                                  static_cast<std::size_t>(s.fields.stride));
+    sorted[1] = sorted[0] ? sorted[0] + s.fields.apart : nullptr;
+  }
+  s.blocks = arena.take<Block>(static_cast<std::size_t>(s.fields.apart));
   s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
   for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
   lay_out(arena, Sifted::amid_capacity(g), p.sifted.amid);

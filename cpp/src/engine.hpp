@@ -48,12 +48,10 @@ class Engine {
   // After finish() left cells unresolved: once more over each scan that was added, then finish() again.
   void resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept;
   // After finish(): lowers what is hidden by the network of kHiddenWeights `weights`.
-  void lower(const float *weights) noexcept {
-    kernels_->lower_hidden(bed_, table_, weights, integral().roughness, scratch_, map_);
-  }
+  void lower(const float *weights) noexcept { kernels_->lower_hidden(bed_, table_, weights, scratch_, map_); }
   // After finish(): the cells [at most grid.size()] without returns, how many, and their features, or nullptr.
   int hidden_features(std::int32_t *cells, float *features) noexcept {
-    return kernels_->hidden_features(bed_, table_, integral().roughness, map_, scratch_, cells, features);
+    return kernels_->hidden_features(bed_, table_, map_, scratch_, cells, features);
   }
   Integral integral() const noexcept { return kernels_->integrate(bed_, table_, map_); }
 

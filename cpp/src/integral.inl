@@ -25,15 +25,21 @@ enum Sum {
   kSums
 };
 
+// A sum is made in sixteen parts, whatever a vector holds.
 struct RowSums {
-  Wide part[kSums];
+  alignas(64) float parts[kSums][kSixteen];
   double whole[kSums];
 
+  void add(Sum s, int first, Wide v) {
+    float *part = parts[s] + first % kSixteen;
+    put(part, wide_at(part) + v);
+  }
   void flush() {
-    for (int s = 0; s < kSums; ++s) {
-      for (int k = 0; k < kWide; ++k) whole[s] += static_cast<double>(part[s][k]);
-      part[s] = Wide{};
-    }
+    for (int s = 0; s < kSums; ++s)
+      for (float &part : parts[s]) {
+        whole[s] += static_cast<double>(part);
+        part = 0.0f;
+      }
   }
 };
 
@@ -56,40 +62,49 @@ struct Integrator {
     const Grid &g = bed.grid;
     const int i = iy * g.nx + ix;
     const auto cell = static_cast<float>(g.cell);
-    const Wide x =
-        wide(static_cast<float>(g.centre_x(ix))) + __builtin_convertvector(kWideLanes, Wide) * wide(cell);
+    const int lane = ix % kSixteen;
+    const Wide x = wide(static_cast<float>(g.centre_x(ix - lane))) +
+                   wide_floats(wide_lanes() + wide_ints(lane)) * wide(cell);
     const Wide y = wide(static_cast<float>(g.centre_y(iy))), nothing{};
-    const WideInts in_row = kWideLanes < wide_ints(g.nx - ix), state = wide_bytes_at(map.state + i);
+    const WideInts in_row = wide_lanes() < wide_ints(g.nx - ix), state = wide_ints_at(map.state + i);
     const Wide h = wide_at(map.height + i), floor = wide_at(table.floor + i);
     const Wide area = in_row ? wide_at(table.area + i) : nothing,
                inner = in_row ? wide_at(table.inner + i) : nothing;
+    const auto add = [&](Sum s, Wide v) { sums.add(s, ix, v); };
     Wide gx, gy;
     slopes(i, h, gx, gy);
     const Wide dv = (h - floor) * inner, over = h - greatest_of(wide_at(table.top + i), floor);
-    sums.part[kVolume] += dv;
-    sums.part[kMomentX] += dv * x;
-    sums.part[kMomentY] += dv * y;
-    sums.part[kMomentZ] += dv * wide(0.5f) * (h + floor);
-    sums.part[kHeaped] += greatest_of(over, nothing) * inner;
+    add(kVolume, dv);
+    add(kMomentX, dv * x);
+    add(kMomentY, dv * y);
+    add(kMomentZ, dv * wide(0.5f) * (h + floor));
+    add(kHeaped, greatest_of(over, nothing) * inner);
     const Wide hidden = state == wide_ints(kHidden) ? area : nothing;
     const Wide between = state == wide_ints(kBetween) ? area : nothing;
     const WideInts is_seen = (state == wide_ints(kSeen)) & in_row;
     const Wide distance = wide_at(map.distance + i);
-    sums.part[kHiddenArea] += hidden;
-    sums.part[kBetweenArea] += between;
-    sums.part[kSeenArea] += is_seen ? area : nothing;
-    sums.part[kSlopeX] -= gx * area;
-    sums.part[kSlopeY] -= gy * area;
-    sums.part[kTurnX] += (y + gy * h) * area;
-    sums.part[kTurnY] -= (x + gx * h) * area;
-    sums.part[kTurnZ] += (gx * y - gy * x) * area;
-    sums.part[kHiddenDistance] += hidden * distance;
-    sums.part[kGap] += between * greatest_of(distance - wide(2.0f * cell), nothing);
-    const Wide scatter = wide_at(map.variance + i) + (gx * gx + gy * gy) * wide(cell * cell / 12.0f);
-    const Wide within = is_seen ? scatter : nothing;
-    sums.part[kRough] += within;
-    sums.part[kSeenCells] += is_seen ? wide(1.0f) : nothing;
-    sums.part[kVariance] += area * area * within / greatest_of(wide_count_at(map.count + i), wide(1.0f));
+    add(kHiddenArea, hidden);
+    add(kBetweenArea, between);
+    add(kSeenArea, is_seen ? area : nothing);
+    add(kSlopeX, -(gx * area));
+    add(kSlopeY, -(gy * area));
+    add(kTurnX, (y + gy * h) * area);
+    add(kTurnY, -((x + gx * h) * area));
+    add(kTurnZ, (gx * y - gy * x) * area);
+    add(kHiddenDistance, hidden * distance);
+    add(kGap, between * greatest_of(distance - wide(2.0f * cell), nothing));
+    const Wide within = add_roughness(ix, i, is_seen, gx, gy);
+    add(kVariance, area * area * within / greatest_of(wide_floats(wide_ints_at(map.count + i)), wide(1.0f)));
+  }
+
+  // The spread of the surface within each of the seen cells.
+  Wide add_roughness(int ix, int i, WideInts is_seen, Wide gx, Wide gy) {
+    const auto cell = static_cast<float>(bed.grid.cell);
+    const Wide spread = wide_at(map.variance + i) + (gx * gx + gy * gy) * wide(cell * cell / 12.0f);
+    const Wide within = is_seen ? spread : Wide{};
+    sums.add(kRough, ix, within);
+    sums.add(kSeenCells, ix, is_seen ? wide(1.0f) : Wide{});
+    return within;
   }
 
   // The part of a border cell's volume, in places.
@@ -115,33 +130,67 @@ struct Integrator {
     for (int k = 0; k < kPlaces; k += kWide) {
       const Wide dx = wide_at(p.dx + k), dy = wide_at(p.dy + k), empty = wide_at(p.empty + k),
                  area = wide_at(p.area + k);
+      const auto add = [&](Sum s, Wide v) { sums.add(s, k, v); };
       const Wide load = wide(h) + wide(gx) * dx + wide(gy) * dy;
       const Wide dv = greatest_of(load - empty, wide_at(p.least + k)) * area;
       const Wide rim =
           top + wide(static_cast<float>(bed.rim[1])) * dx + wide(static_cast<float>(bed.rim[2])) * dy;
-      sums.part[kVolume] += dv;
-      sums.part[kMomentX] += dv * (x + dx);
-      sums.part[kMomentY] += dv * (y + dy);
-      sums.part[kMomentZ] += dv * wide(0.5f) * (load + empty);
-      sums.part[kHeaped] += greatest_of(load - greatest_of(rim, empty), nothing) * area;
+      add(kVolume, dv);
+      add(kMomentX, dv * (x + dx));
+      add(kMomentY, dv * (y + dy));
+      add(kMomentZ, dv * wide(0.5f) * (load + empty));
+      add(kHeaped, greatest_of(load - greatest_of(rim, empty), nothing) * area);
     }
   }
 
-  void run() {
-    const Grid &g = bed.grid;
-    for (int iy = 0; iy < g.ny; ++iy) {
-      for (int ix = 0; ix < g.nx; ix += kWide) add_cells(ix, iy);
-      for (int ix = 0; ix < g.nx; ++ix)
-        if (table.kind[iy * g.nx + ix] == CellKind::kBorder) add_border(ix, iy);
+  template <class Add>
+  void over_rows(Add add) {
+    for (int iy = 0; iy < bed.grid.ny; ++iy) {
+      add(iy);
       if (iy % kRows == kRows - 1) sums.flush();
     }
     sums.flush();
   }
+
+  void add_row(int iy) {
+    const Grid &g = bed.grid;
+    for (int ix = 0; ix < g.nx; ix += kWide) add_cells(ix, iy);
+    const CellKind *row = table.kind + iy * g.nx, *end = row + g.nx;
+    for (const CellKind *at = row;; ++at) {
+      at = static_cast<const CellKind *>(
+          std::memchr(at, static_cast<int>(CellKind::kBorder), static_cast<std::size_t>(end - at)));
+      if (at == nullptr) return;
+      add_border(static_cast<int>(at - row), iy);
+    }
+  }
+
+  void add_roughness_of_row(int iy) {
+    const Grid &g = bed.grid;
+    for (int ix = 0; ix < g.nx; ix += kWide) {
+      const int i = iy * g.nx + ix;
+      Wide gx, gy;
+      slopes(i, wide_at(map.height + i), gx, gy);
+      const WideInts in_row = wide_lanes() < wide_ints(g.nx - ix);
+      add_roughness(ix, i, (wide_ints_at(map.state + i) == wide_ints(kSeen)) & in_row, gx, gy);
+    }
+  }
+
+  double roughness() const {
+    const double seen = sums.whole[kSeenCells];
+    return seen > 0.0 ? std::sqrt(sums.whole[kRough] / seen) : 0.0;
+  }
 };
+
+// Root mean square spread and slope of the seen surface within a cell, m.
+double roughness_of(const Bed &bed, const CellTable &table, const HeightMap &map) {
+  Integrator it{bed, table, map};
+  it.over_rows([&](int iy) { it.add_roughness_of_row(iy); });
+  return it.roughness();
+}
 
 Integral integrate(const Bed &bed, const CellTable &table, const HeightMap &map) noexcept {
   Integrator it{bed, table, map};
-  it.run();
+  it.over_rows([&](int iy) { it.add_row(iy); });
   const RowSums &s = it.sums;
   Integral out{};
   out.volume = s.whole[kVolume];
@@ -158,8 +207,7 @@ Integral integrate(const Bed &bed, const CellTable &table, const HeightMap &map)
   for (int a = 0; a < 6; ++a) out.lever[a] = lever[a];
   out.hidden_distance = s.whole[kHiddenDistance];
   out.gap = s.whole[kGap];
-  const double seen = s.whole[kSeenCells];
-  out.roughness = seen > 0.0 ? std::sqrt(s.whole[kRough] / seen) : 0.0;
+  out.roughness = it.roughness();
   out.surface_variance = s.whole[kVariance];
   return out;
 }

@@ -35,11 +35,11 @@ struct Kernels {
                            SurfacePrior prior, const Scratch &scratch, HeightMap &map) noexcept;
   // The cells without returns, how many, and what each shows of itself (kHiddenFeatures numbers a cell; not
   // asked for: nullptr).
-  int (*hidden_features)(const Bed &bed, const CellTable &table, double roughness, const HeightMap &map,
-                         const Scratch &scratch, std::int32_t *cells, float *features) noexcept;
+  int (*hidden_features)(const Bed &bed, const CellTable &table, const HeightMap &map, const Scratch &scratch,
+                         std::int32_t *cells, float *features) noexcept;
   // Lowers the cells without returns by what the network expects, not below the empty bed.
-  void (*lower_hidden)(const Bed &bed, const CellTable &table, const float *weights, double roughness,
-                       const Scratch &scratch, HeightMap &map) noexcept;
+  void (*lower_hidden)(const Bed &bed, const CellTable &table, const float *weights, const Scratch &scratch,
+                       HeightMap &map) noexcept;
   Integral (*integrate)(const Bed &bed, const CellTable &table, const HeightMap &map) noexcept;
   // Gathers of the outline, as the prior has it, what lies near walls and tops, not near corners; how many
   // points.

@@ -8,8 +8,9 @@ constexpr std::int64_t kCompany = 2;
 constexpr double kThin = 0.2;    // part of the cells with returns below which a cloud is thin
 constexpr double kUnder = 0.05;  // m; a ray that passed this far beneath returns passed through what they show
 constexpr std::int64_t kCrowd =
-    12;                           // returns about a cell that are believed against such rays: one may be false
-constexpr double kPerched = 0.3;  // m above the load further in: more than load at the edge can stand
+    12;  // returns about a cell that are believed against such rays: one may be false
+constexpr std::uint8_t kEmpty = 255;  // the highest level of a column without returns
+constexpr double kPerched = 0.3;      // m above the load further in: more than load at the edge can stand
 
 struct Run {
   int low, high;  // levels, both included; low < 0: none
@@ -25,6 +26,12 @@ inline Run highest_run(std::uint64_t mask) {
   if (gaps != 0) run.low = 64 - __builtin_clzll(gaps);
   while (!(mask >> run.low & 1)) ++run.low;
   return run;
+}
+
+// Whether all levels in each mask make one run: with each gap of one level closed no other is left.
+inline auto is_one_run(FewLongs mask) {
+  const FewLongs closed = mask | mask >> 1;
+  return (closed & (closed + (closed & -closed))) == 0;
 }
 
 // Bits low to high, both included and cut to what exists.
@@ -52,54 +59,86 @@ struct Selection {
   HeightMap &map;
   SurfaceCounts counts{};
   std::int64_t company = kCompany;
+  FewLongs plain_returns{};
   float lowest = 0.0f, per_level = 0.0f;  // m, of the levels' floor, less what counts as beneath; and 1 / m
+
+  int pad() const { return 2 * bed.grid.nx + 32; }
 
   // The lowest and highest level about each cell, so that most cells need no closer look, and how many returns
   // at its height one must have for company: where the cloud is so thin that cells with returns have hardly any
   // neighbours, a surface shows no more than one.
   void look_around() {
-    const Grid &g = bed.grid;
-    const int pad = 2 * g.nx + 32, n = g.size();
-    std::uint8_t *low = scratch.low, *high = scratch.high, *most = scratch.most, *least = scratch.least;
-    const auto bytes = static_cast<std::size_t>(n + 2 * pad);
-    std::memset(low, 0, bytes);
-    std::memset(high, 255, bytes);
+    const int n = bed.grid.size();
+    std::uint8_t *low = scratch.low + pad(), *high = scratch.high + pad(), *mixed = scratch.mixed + pad(),
+                 *own = scratch.company + pad();
+    const auto bytes = static_cast<std::size_t>(n + 2 * pad());
+    std::memset(scratch.low, 0, bytes);
+    std::memset(scratch.mixed, 0, bytes);
+    std::memset(scratch.high, kEmpty, bytes);
+    for (int i = 0; i < n; i += kFew) {
+      FewLongs sum, mask;
+      for (int k = 0; k < kFew; ++k) {
+        sum[k] = columns.cell[i + k].sum;
+        mask[k] = columns.cell[i + k].mask;
+      }
+      const FewLongs number = sum >> Cell::kCountShift, most = FewLongs{} + (kCompany + 1), nothing{};
+      const FewLongs company_of = number < most ? number : most;
+      const auto is_one = is_one_run(mask), is_empty = mask == 0;
+      const auto put_bytes = [&](std::uint8_t *bytes, FewLongs v) {
+        put_lanes(bytes + i, __builtin_convertvector(v, FewBytes));
+      };
+      put_bytes(low, is_empty ? nothing : level_of(mask & -mask));
+      put_bytes(high, is_empty ? nothing + kEmpty : level_of(mask & ~(mask >> 1)));
+      put_bytes(own, is_one ? company_of : nothing);
+      put_bytes(mixed, is_one ? nothing : nothing + 1);
+    }
     int with = 0, inside = 0;
     for (int i = 0; i < n; ++i) {
-      const std::uint64_t mask = columns.cell[i].mask;
-      const bool over_bed = table.opening[i] >= 0.0f;
+      const int over_bed = table.opening[i] >= 0.0f;
       inside += over_bed;
-      if (mask == 0) continue;
-      with += over_bed;
-      low[pad + i] = static_cast<std::uint8_t>(__builtin_ctzll(mask));
-      high[pad + i] = static_cast<std::uint8_t>(63 - __builtin_clzll(mask));
+      with += over_bed & (high[i] != kEmpty);
     }
     company = with < kThin * inside ? 1 : kCompany;
-    // The highest `low` and the lowest `high` of five side by side, then of five rows.
-    for (int i = kWindow; i < n + 2 * pad - kWindow; ++i) {
-      std::uint8_t a = low[i - 2], b = high[i - 2];
-      for (int k = -1; k <= kWindow; ++k) {
-        a = low[i + k] > a ? low[i + k] : a;
-        b = high[i + k] < b ? high[i + k] : b;
-      }
-      most[i] = a;
-      least[i] = b;
-    }
-    for (int i = pad; i < pad + n; ++i) {
-      std::uint8_t a = most[i - 2 * g.nx], b = least[i - 2 * g.nx];
-      for (int k = -1; k <= kWindow; ++k) {
-        a = most[i + k * g.nx] > a ? most[i + k * g.nx] : a;
-        b = least[i + k * g.nx] < b ? least[i + k * g.nx] : b;
-      }
-      low[i] = a;
-      high[i] = b;
+    const auto greater = [](std::uint8_t a, std::uint8_t b) { return a > b ? a : b; };
+    const auto lower = [](std::uint8_t a, std::uint8_t b) { return a < b ? a : b; };
+    join_about(scratch.low, scratch.near_low, greater);
+    join_about(scratch.high, scratch.near_high, lower);
+    join_about(scratch.mixed, scratch.near_mixed, greater);
+  }
+
+  // Joins the bytes of the 25 columns about each: five side by side, then five of these.
+  template <class Join>
+  void join_about(const std::uint8_t *bytes, std::uint8_t *out, Join join) const {
+    const int n = bed.grid.size();
+    join_five(bytes, 1, kWindow, n + 2 * pad() - kWindow, scratch.row, join);
+    join_five(scratch.row, bed.grid.nx, pad(), pad() + n, out, join);
+  }
+  template <class Join>
+  static void join_five(const std::uint8_t *bytes, int step, int from, int to, std::uint8_t *__restrict out,
+                        Join join) {
+    for (int i = from; i < to; ++i) {
+      std::uint8_t all = bytes[i - kWindow * step];
+      for (int k = 1 - kWindow; k <= kWindow; ++k) all = join(all, bytes[i + k * step]);
+      out[i] = all;
     }
   }
 
-  // Whether all neighbours with returns have some at the height of this run: low and high are of look_around.
-  bool is_plain(int i, Run run) const {
-    const int pad = 2 * bed.grid.nx + 32;
-    return scratch.low[pad + i] <= run.high + kNear && scratch.high[pad + i] >= run.low - kNear;
+  // Which of these cells are plainly load from top to bottom: no ray passed beneath, and all neighbours with
+  // returns have some at the height of theirs. One with three returns of its own needs one of the nearest four
+  // to have some, so that it does not stand alone; what has fewer is in company with two, if there are none of
+  // several runs about, which may have none at its height.
+  FewFlags are_plain(int i) const {
+    const auto at = [&](const std::uint8_t *bytes, int j) { return lanes_at<FewBytes>(bytes + pad() + j); };
+    const int nx = bed.grid.nx;
+    const FewBytes low = at(scratch.low, i), high = at(scratch.high, i), own = at(scratch.company, i);
+    const FewFloats above = (lanes_at<FewFloats>(map.air.bound + i) - lowest) * per_level;
+    const FewInts grounded = __builtin_convertvector(high, FewFloats) < above;
+    const auto has = [&](int j) { return at(scratch.high, j) != kEmpty; };
+    const FewFlags nearest = has(i - 1) + has(i + 1) + has(i - nx) + has(i + nx);  // less one for each
+    const FewFlags accompanied =
+        own > kCompany ? nearest < 0 : (nearest < -1) & (at(scratch.near_mixed, i) == 0);
+    return __builtin_convertvector(grounded, FewFlags) & (own > 0) & accompanied &
+           (at(scratch.near_low, i) <= high + kNear) & (at(scratch.near_high, i) + kNear >= low);
   }
 
   // Whether the neighbouring columns that have points have them at the run's height: sensors draw lines, dust
@@ -212,17 +251,37 @@ struct Selection {
     map.count[i] = s.n < 1.0 ? 1 : static_cast<std::uint32_t>(s.n);
   }
 
-  void select(int ix, int iy) {
-    const int i = iy * bed.grid.nx + ix;
+  // Mean height, variance and number of all returns of those of these cells that are plain, and what holds of
+  // the others until they are looked at.
+  void measure_plain(int i, FewFlags plain) {
+    const Cell *cell = columns.cell + i;
+    FewLongs sum, squares;
+    for (int k = 0; k < kFew; ++k) {
+      sum[k] = cell[k].sum;
+      squares[k] = cell[k].squares;
+    }
+    const FewLongs number = sum >> Cell::kCountShift;
+    const Few each = 1.0 / few_of(number);
+    const double step = columns.dz / Cell::kSteps;
+    const Few mean = few_of(sum & Cell::kSumMask) * each;
+    const Few variance = few_of(squares) * each - mean * mean;
+    const Few height = columns.z0 + (mean + 0.5) * step;  // steps are whole ones, rounded down
+    const Few scatter = (variance > 0.0 ? variance : Few{}) * step * step;
+    const FewInts is_plain = __builtin_convertvector(plain, FewInts);
+    const FewInts count = __builtin_convertvector(number, FewInts) & is_plain;
+    put_lanes(map.height + i,
+              is_plain ? __builtin_convertvector(height, FewFloats) : lanes_at<FewFloats>(table.floor + i));
+    put_lanes(map.variance + i, is_plain ? __builtin_convertvector(scatter, FewFloats) : FewFloats{});
+    put_lanes(map.count + i, count);
+    plain_returns += number & __builtin_convertvector(plain, FewLongs);
+  }
+
+  // Picks the surface of one cell after a closer look.
+  void select(int i) {
+    const int ix = i % bed.grid.nx, iy = i / bed.grid.nx;
     const Cell &c = columns.cell[i];
-    if (c.mask == 0) return;
     const std::int64_t total = c.count();
-    const std::uint64_t grounded = grounded_levels(map.air.bound[i]);
-    Run chosen = highest_run(c.mask);
-    const bool is_whole = (c.mask & ~levels(chosen.low, chosen.high)) == 0 && (c.mask & ~grounded) == 0;
-    // Three returns of its own are company enough, and so are two with one neighbour.
-    if (!(is_whole && total > kCompany && is_plain(i, chosen) && has_neighbour(i)))
-      chosen = choose_run(c, grounded, ix, iy);
+    const Run chosen = choose_run(c, grounded_levels(map.air.bound[i]), ix, iy);
     if (chosen.low >= 0) {
       measure(c, chosen, i);
       map.state[i] = kSeen;
@@ -230,14 +289,6 @@ struct Selection {
     }
     counts.rejected += total - map.count[i];
     counts.hanging += hanging(c, chosen, total - map.count[i]);
-  }
-
-  // Whether any of the nearest cells has returns: a return with none about it is dust.
-  bool has_neighbour(int i) const {
-    const int nx = bed.grid.nx, n = bed.grid.size();
-    for (const int j : {i - 1, i + 1, i - nx, i + nx})
-      if (j >= 0 && j < n && columns.cell[j].mask != 0) return true;
-    return false;
   }
 
   // Of the rejected returns of a column those in the air above its surface, or all if it has none.
@@ -271,14 +322,19 @@ struct Selection {
   void drop_perched() {
     const Grid &g = bed.grid;
     const auto within = static_cast<float>(0.2 * bed.scale), below = static_cast<float>(0.02 * bed.scale);
-    for (int i = 0; i < g.size(); ++i) {
-      if (map.state[i] != kSeen || table.opening[i] > within || map.height[i] < table.top[i] - below) continue;
-      if (!is_perched(i % g.nx, i / g.nx)) continue;
+    const auto drop = [&](int i) {
+      if (!is_perched(i % g.nx, i / g.nx)) return;
       counts.used -= map.count[i];
       counts.rejected += map.count[i];
       map.count[i] = 0;
       map.variance[i] = 0.0f;
       map.state[i] = kHidden;
+    };
+    for (int i = 0; i < g.size(); i += kWide) {
+      const WideInts seen = wide_ints_at(map.state + i) == wide_ints(kSeen);
+      const Wide over = seen & (wide_at(table.opening + i) <= within) ? wide_at(map.height + i) : wide(-1e9f);
+      const V::M high = V::ge(over, wide_at(table.top + i) - below);
+      for (unsigned m = V::mask(high); m != 0; m &= m - 1) drop(i + __builtin_ctz(m));
     }
   }
 
@@ -288,15 +344,21 @@ struct Selection {
     per_level = static_cast<float>(1.0 / columns.dz);
     look_around();
     const auto cells = static_cast<std::size_t>(g.size());
-    std::memset(map.count, 0, cells * sizeof *map.count);
-    std::memset(map.variance, 0, cells * sizeof *map.variance);
-    std::memcpy(map.height, bed.floor, cells * sizeof *map.height);
     std::memset(scratch.runs.low, 255, cells);
     std::memset(scratch.runs.high, 0, cells);
-    for (int i = 0; i < g.size(); ++i) map.state[i] = table.kind[i] == CellKind::kOut ? kOutside : kHidden;
-    for (int iy = 0; iy < g.ny; ++iy)
-      for (int ix = 0; ix < g.nx; ++ix)
-        if (table.kind[iy * g.nx + ix] != CellKind::kOut) select(ix, iy);
+    for (int i = 0; i < g.size(); i += kFew) {
+      const FewFlags over_bed = lanes_at<FewBytes>(table.kind + i) != static_cast<std::uint8_t>(CellKind::kOut);
+      const FewFlags plain = are_plain(i) & over_bed;
+      const FewFlags others = (lanes_at<FewBytes>(scratch.high + pad() + i) != kEmpty) & over_bed & ~plain;
+      measure_plain(i, plain);
+      const FewBytes state = FewBytes{} + static_cast<std::uint8_t>(kHidden);
+      put_lanes(map.state + i,
+                plain ? state + static_cast<std::uint8_t>(kSeen - kHidden) : (over_bed ? state : FewBytes{}));
+      std::uint64_t left = 0;
+      std::memcpy(&left, &others, sizeof others);
+      for (left &= 0x0101010101010101u; left != 0; left &= left - 1) select(i + __builtin_ctzll(left) / 8);
+    }
+    for (int k = 0; k < kFew; ++k) counts.used += static_cast<std::int64_t>(plain_returns[k]);
     drop_perched();
   }
 };

@@ -10,8 +10,8 @@
 #include "air.inl"
 #include "select.inl"
 #include "membrane.inl"
-#include "hidden.inl"
 #include "integral.inl"
+#include "hidden.inl"
 #include "align.inl"
 // clang-format on
 

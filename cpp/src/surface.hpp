@@ -53,18 +53,44 @@ struct SurfacePrior {
   double height, reach;  // m
 };
 
+// The cells of a grid as the fields of a chequerboard, those of either colour side by side: the cell (ix, iy)
+// has the colour (ix + iy) & 1 and the index iy * stride + ix / 2, between empty ones.
+struct Chequer {
+  float *level[2], *thin[2], *share[2], *floor[2], *bound[2], *height[2];
+  int stride, apart;  // from one row to the next, from one colour to the other
+
+  static int stride_of(const Grid &g) { return (g.nx / 2 + 17) / 16 * 16; }
+};
+
+// Fields that lie side by side, as many as a vector holds, from the first on.
+struct Block {
+  int ix, iy;
+
+  int at(int stride) const { return iy * stride + ix; }
+};
+
 // Room for what is needed only while a surface is made.
 struct Scratch {
   Fan fan;
-  std::int32_t *way;         // [grid.size()] direction of each cell as a sensor sees it
-  std::int32_t *ring;        // [grid.size()] and its distance
-  float *far;                // [grid.size()] the same, m
-  std::uint8_t *low, *high;  // [grid.size() + 4 * nx + 64] of the levels in each column
-  std::uint8_t *most, *least;
-  float *level, *thin, *known, *open;  // [2 * grid.size() + 8 * nx + 512]: the membrane, on ever coarser grids
-  std::int32_t *cells;                 // [grid.size()] a list of cells
-  Runs runs;                           // [grid.size()] the surface where it is not resolved
-  float *rows[10];                     // [grid.size()] and 32 more on either side: sums over windows
+  std::int32_t *way;   // [grid.size()] direction of each cell as a sensor sees it
+  std::int32_t *ray;   // [grid.size()] the lowest to it, or over it
+  std::int32_t *span;  // [grid.size()] of how many directions to each side it takes
+  std::int32_t *ring;  // [grid.size()] its distance
+  float *far;          // [grid.size()] the same, m
+  // Of each column [grid.size() + 4 * nx + 64]: its lowest and highest level, and of the 25 columns about it
+  // the highest of the lowest ones, and the lowest of the highest.
+  std::uint8_t *low, *high, *near_low, *near_high;
+  std::uint8_t *company;  // [the same] returns of a column whose levels make one run, at most 3; else 0
+  std::uint8_t *mixed, *near_mixed;  // [the same] 1 where the levels make several runs, and about it
+  std::uint8_t *row;                 // [the same] of five side by side
+  // On ever coarser grids [2 * grid.size() + 8 * (nx + ny) + 1024] the membrane, and the cells to be found.
+  float *level, *thin, *known, *open, *share;
+  std::int32_t *at, *above;
+  std::int32_t *place;  // [grid.size()] where cells lie in the fan or in `fields`
+  Chequer fields;
+  Block *blocks;    // [fields.apart] of fields, where some are to be found
+  Runs runs;        // [grid.size()] the surface where it is not resolved
+  float *rows[10];  // [grid.size()] and 32 more on either side: sums over windows
 };
 
 }  // namespace volest

@@ -21,7 +21,7 @@ struct Places {
 };
 
 struct CellTable {
-  CellKind *kind;  // [grid.size()]
+  CellKind *kind;  // [grid.size()], with room for 64 more on either side
   // Of each cell [grid.size()], with room for sixteen more on either side:
   float *opening;        // m inside the opening
   float *top;            // m, the plane of the wall tops over the cell's middle
