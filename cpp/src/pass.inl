@@ -220,7 +220,7 @@ struct Pass {
     for (int i = 0; i < low.count; ++i) {
       Cell &c = cells[low.cell[i]];
       const auto at = static_cast<std::uint32_t>(low.step[i]);
-      if (at < c.low) c.low = at;
+      c.low = at < c.low ? at : c.low;
     }
     load.count = low.count = 0;
   }

@@ -5,6 +5,7 @@ struct StridedPoints {
   const char *data;
   std::ptrdiff_t stride;
 
+  static constexpr bool kMaySkip = false;
   bool tells_nothing(std::int64_t, int) const { return false; }
   void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
     float v[3][V::kLanes] = {};
@@ -23,6 +24,7 @@ struct StridedPoints {
 struct PackedPoints {
   const char *data;
 
+  static constexpr bool kMaySkip = false;
   bool tells_nothing(std::int64_t, int) const { return false; }
   void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
     const char *p = data + first * 12;
@@ -42,6 +44,7 @@ struct MillimetrePoints {
   const char *data;
   std::ptrdiff_t stride;
 
+  static constexpr bool kMaySkip = false;
   bool tells_nothing(std::int64_t, int) const { return false; }
   void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
     float v[3][V::kLanes] = {};
@@ -64,6 +67,7 @@ struct RangePoints {
   const float *directions;
   const std::uint32_t *reach;  // of blocks of rays, or nullptr
 
+  static constexpr bool kMaySkip = true;
   // Whether no ray of a whole block ends where it would tell of the bed.
   bool tells_nothing(std::int64_t first, int count) const {
     if (reach == nullptr || count < RayReach::kRays) return false;

@@ -22,7 +22,7 @@ constexpr double kFewTops = 0.02;      // fewer for each inlier say nothing: all
 constexpr std::int64_t kFewOnWall = 60;  // points on a wall, to say where it stands
 constexpr double kOffWall = 0.006;       // m off a wall on average: it may stand elsewhere
 constexpr int kMostSteps = 15;           // of the search
-constexpr double kSettled = 2e-5;        // m, rad; a step so small ends it
+constexpr double kSettled = 1e-4;        // m, rad; a step so small ends it
 constexpr int kRefinements = 1;          // steps on all of the points after it,
 // as long as Newton's are: those of Gauss and Newton fall short, by the share of weights that change with the
 // pose.

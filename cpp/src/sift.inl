@@ -39,7 +39,7 @@ struct Sift {
     std::int64_t count;
 
     explicit End(const Stream &s) : x(s.x), y(s.y), z(s.z), count(s.count) {}
-    void put(V::M points, V::F px, V::F py, V::F pz) {
+    [[gnu::always_inline]] void put(V::M points, V::F px, V::F py, V::F pz) {
       V::pack(x + count, points, px);
       V::pack(y + count, points, py);
       V::pack(z + count, points, pz);
@@ -49,11 +49,11 @@ struct Sift {
 
   // Puts so many points where they belong.
   template <bool kThinned>
-  void place(V::F x, V::F y, V::F z, int n, End &amid, End &outline) const {
+  [[gnu::always_inline]] void place(V::F x, V::F y, V::F z, V::M real, End &amid, End &outline) const {
     const V::F size = V::greater(V::magnitude(x), V::greater(V::magnitude(y), V::magnitude(z)));
     const V::F u = V::magnitude(at(along[0], x, y, z)), v = V::magnitude(at(along[1], x, y, z));
     const V::M sound = V::both(V::lt(V::set(0.0f), size), V::lt(size, V::set(Cloud::farthest)));
-    const V::M near = V::both(V::both(V::first(n), sound), within(outer, u, v)), inside = within(inner, u, v);
+    const V::M near = V::both(V::both(real, sound), within(outer, u, v)), inside = within(inner, u, v);
     if (V::mask(near) == 0) return;
     V::M load = V::both(near, inside), edge = V::but_not(near, inside);
     if (kThinned) {
@@ -86,9 +86,17 @@ struct Sift {
     }
   }
 
-  // Calls `use` with the points of a block, kLanes at a time, and with how many of them count.
+  // Calls `use` with the points of a block, kLanes at a time, and with which of them count.
   template <class Points, class Use>
   static void for_block(const Points &points, std::int64_t block, std::int64_t end, Use use) {
+    V::F x, y, z;
+    if (!Points::kMaySkip && end - block == kBlock) {
+      for (std::int64_t i = block; i < end; i += V::kLanes) {
+        points.load(i, V::kLanes, x, y, z);
+        use(x, y, z, V::first(V::kLanes));
+      }
+      return;
+    }
     constexpr int kTogether = RayReach::kRays;
     static_assert(kBlock % kTogether == 0 && kTogether % V::kLanes == 0, "blocks are whole");
     for (std::int64_t some = block; some < end; some += kTogether) {
@@ -96,9 +104,8 @@ struct Sift {
       if (points.tells_nothing(some, static_cast<int>(last - some))) continue;
       for (std::int64_t i = some; i < last; i += V::kLanes) {
         const int n = last - i < V::kLanes ? static_cast<int>(last - i) : V::kLanes;
-        V::F x, y, z;
         points.load(i, n, x, y, z);
-        use(x, y, z, n);
+        use(x, y, z, V::first(n));
       }
     }
   }
@@ -111,20 +118,20 @@ struct Sift {
       End amid(out.amid), outline(out.outline);
       if (out.amid.keep == kAll && out.outline.keep == kAll) {
         for_block(points, block, last,
-                  [&](V::F x, V::F y, V::F z, int n) { place<false>(x, y, z, n, amid, outline); });
+                  [&](V::F x, V::F y, V::F z, V::M real) { place<false>(x, y, z, real, amid, outline); });
       } else if (keep == kAll) {
         for_block(points, block, last,
-                  [&](V::F x, V::F y, V::F z, int n) { place<true>(x, y, z, n, amid, outline); });
+                  [&](V::F x, V::F y, V::F z, V::M real) { place<true>(x, y, z, real, amid, outline); });
       } else {
         Stream some{held[0], held[1], held[2], kBlock, 0, keep};
         End end(some);
-        for_block(points, block, last, [&](V::F x, V::F y, V::F z, int n) {
-          end.put(V::both(V::first(n), stays(hash_of(x, y, z), keep)), x, y, z);
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) {
+          end.put(V::both(real, stays(hash_of(x, y, z), keep)), x, y, z);
         });
         const int left = static_cast<int>(end.count);
         for (int i = 0; i < left; i += V::kLanes)
           place<true>(V::load(held[0] + i), V::load(held[1] + i), V::load(held[2] + i),
-                      left - i < V::kLanes ? left - i : V::kLanes, amid, outline);
+                      V::first(left - i < V::kLanes ? left - i : V::kLanes), amid, outline);
       }
       out.amid.count = static_cast<int>(amid.count);
       out.outline.count = static_cast<int>(outline.count);
