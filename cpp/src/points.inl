@@ -98,9 +98,27 @@ struct RangePoints {
   }
 };
 
-template <class Range>
-RangePoints<Range> ranges(const Cloud &cloud, const std::uint32_t *reach) {
-  return {reinterpret_cast<const Range *>(cloud.data), cloud.directions, reach};
+// Calls `use` with the points of a cloud in whatever form they come; `reach` is of its blocks of rays, or
+// nullptr.
+template <class Use>
+void with_points(const Cloud &cloud, const std::uint32_t *reach, Use use) {
+  const auto ranges = [&](auto range) {
+    return RangePoints<decltype(range)>{reinterpret_cast<const decltype(range) *>(cloud.data), cloud.directions,
+                                        reach};
+  };
+  switch (cloud.format) {
+    case Cloud::Format::kMetres:
+      if (cloud.stride == 12) return use(PackedPoints{cloud.data});
+      return use(StridedPoints{cloud.data, cloud.stride});
+    case Cloud::Format::kMillimetres:
+      return use(MillimetrePoints{cloud.data, cloud.stride});
+    case Cloud::Format::kRange16:
+      return use(ranges(std::uint16_t{}));
+    case Cloud::Format::kRange32:
+      return use(ranges(std::uint32_t{}));
+    case Cloud::Format::kRangeFloat:
+      return use(ranges(float{}));
+  }
 }
 
 // A rigid motion as floats, applied to vectors.

@@ -6,6 +6,7 @@
 #include "wide.inl"
 #include "points.inl"
 #include "sift.inl"
+#include "view.inl"
 #include "pass.inl"
 #include "air.inl"
 #include "select.inl"
@@ -28,5 +29,6 @@ constexpr Kernels all_stages(const char *name) {
           gather_candidates,
           sum_outline,
           sum_class,
-          tally_class};
+          tally_class,
+          count_returns};
 }
