@@ -42,6 +42,7 @@ struct Candidates {
   std::int32_t *wall;
   std::uint32_t *hash;
   std::int32_t from[kClasses + 1];  // where each class begins
+  bool thinned;                     // the outline holds more of them
 };
 constexpr std::int32_t kMostUnits = 32768;  // coordinates are no greater
 constexpr std::int32_t kLooseCapacity = kCandidateCapacity + 256 + kCandidatePad;
