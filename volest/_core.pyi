@@ -16,6 +16,7 @@ class Registration:
     walls_off: bool
     inliers: int
     candidates: int
+    def deviation(self, std: NDArray[np.float64], least: float) -> float: ...
 
 class PassCounts:
     load: int

@@ -236,6 +236,12 @@ void bind_engine(py::module_ &m) {
                              [](const Registration &r) { return py::array_t<double>(6, r.correction); })
       .def_property_readonly("covariance",
                              [](const Registration &r) { return py::array_t<double>({6, 6}, r.covariance); })
+      .def(
+          "deviation",
+          [](const Registration &r, const Doubles &std, double least) {
+            return r.deviation(prior_of(std), least);
+          },
+          py::arg("std"), py::arg("least"))
       .def_readonly("score", &Registration::score)
       .def_readonly("agreement", &Registration::agreement)
       .def_readonly("tops", &Registration::tops)
