@@ -65,8 +65,8 @@ struct Gather {
         const V::F hash = V::load(reinterpret_cast<const float *>(out.hash) + i);
         const int n = count - i < V::kLanes ? count - i : V::kLanes;
         const V::M stays = V::both(V::first(n), V::none(V::bits(hash) & V::words(~keep)));
-        for (float *values : {out.loose[0], out.loose[1], out.loose[2], out.over,
-                              reinterpret_cast<float *>(out.wall), reinterpret_cast<float *>(out.hash)})
+        for (float *values : {out.loose[0], out.loose[1], out.loose[2], out.over, out.wall,
+                              reinterpret_cast<float *>(out.hash)})
           V::pack(values + kept, stays, V::load(values + i));
         kept += __builtin_popcount(V::mask(stays));
       }
@@ -92,7 +92,7 @@ struct Gather {
     V::pack(out.loose[1] + count, kept, in_units(y, per_unit));
     V::pack(out.loose[2] + count, kept, in_units(z, per_unit));
     V::pack(out.over + count, kept, above);
-    V::pack(out.wall + count, kept, V::whole(which));
+    V::pack(out.wall + count, kept, which);
     V::pack(reinterpret_cast<std::int32_t *>(out.hash) + count, kept, V::I(hash));
     count += __builtin_popcount(lanes);
   }
@@ -125,6 +125,26 @@ int gather_candidates(const Bed &bed, const Stream &outline, const Pose &prior, 
   gather.run(outline);
   out.thinned = gather.keep != outline.keep;
   return gather.count;
+}
+
+void sort_candidates(int count, float face_below, float top_above, Candidates &c) noexcept {
+  std::int32_t at = 0;
+  for (int kind = 0; kind < kClasses; ++kind) {
+    c.from[kind] = at;
+    const V::F wall = V::set(static_cast<float>(kind % kWalls));
+    for (int i = 0; i < count; i += V::kLanes) {
+      const V::F over = V::load(c.over + i), of = V::load(c.wall + i);
+      const V::M may = kind < kWalls ? V::lt(over, V::set(face_below)) : V::lt(V::set(top_above), over);
+      const V::M own = V::both(V::both(V::ge(of, wall), V::ge(wall, of)), may);
+      const V::M stays = V::both(own, V::first(count - i < V::kLanes ? count - i : V::kLanes));
+      V::pack(c.x + at, stays, V::load(c.loose[0] + i));
+      V::pack(c.y + at, stays, V::load(c.loose[1] + i));
+      V::pack(c.z + at, stays, V::load(c.loose[2] + i));
+      at += __builtin_popcount(V::mask(stays));
+    }
+  }
+  c.from[kClasses] = at;
+  for (float *axis : {c.x, c.y, c.z}) std::memset(axis + at, 0, kCandidatePad * sizeof(float));
 }
 
 constexpr int kSumLanes = 8;

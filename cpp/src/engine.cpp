@@ -91,9 +91,8 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   lay_out(arena, Sifted::outline_capacity(g), p.sifted.outline);
   Candidates &c = p.candidates;
   for (float **axis : {&c.x, &c.y, &c.z}) *axis = arena.take<float>(2 * kCandidateCapacity + kCandidatePad);
-  for (float **axis : {&c.loose[0], &c.loose[1], &c.loose[2], &c.over})
+  for (float **axis : {&c.loose[0], &c.loose[1], &c.loose[2], &c.over, &c.wall})
     *axis = arena.take<float>(kLooseCapacity);
-  c.wall = arena.take<std::int32_t>(kLooseCapacity);
   c.hash = arena.take<std::uint32_t>(kLooseCapacity);
 }
 

@@ -46,6 +46,8 @@ struct Kernels {
   // points.
   int (*gather_candidates)(const Bed &bed, const Stream &outline, const Pose &prior, double reach_m,
                            double behind_m, double corner_m, Candidates &out) noexcept;
+  // Sorts what was gathered by class: so far over the tops it may be of a face, or of a top, or of both; m.
+  void (*sort_candidates)(int count, float face_below, float top_above, Candidates &c) noexcept;
   // Sums over all of the outline, as the prior has it, that is on walls and tops as these views have them.
   void (*sum_outline)(const Stream &outline, const Pose &prior, const WallView views[kWalls], double unit,
                       float width, float corner, double out[kClasses][kMoments]) noexcept;

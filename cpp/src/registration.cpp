@@ -122,32 +122,6 @@ struct Solution {
   bool walls_off;
 };
 
-// Sorts what was gathered by class. What may be of face or top, with `reach` to go, is of both.
-void sort_by_class(int count, double edge, double reach, Candidates &c) {
-  const auto face_below = static_cast<float>(reach - edge), top_above = static_cast<float>(-reach - edge);
-  std::int32_t sizes[kClasses] = {};
-  for (int i = 0; i < count; ++i) {
-    sizes[c.wall[i]] += c.over[i] < face_below;
-    sizes[kWalls + c.wall[i]] += c.over[i] > top_above;
-  }
-  c.from[0] = 0;
-  for (int k = 0; k < kClasses; ++k) c.from[k + 1] = c.from[k] + sizes[k];
-  std::int32_t next[kClasses];
-  std::memcpy(next, c.from, sizeof next);
-  const auto put = [&](int i, int kind) {
-    const std::int32_t at = next[kind]++;
-    c.x[at] = c.loose[0][i];
-    c.y[at] = c.loose[1][i];
-    c.z[at] = c.loose[2][i];
-  };
-  for (int i = 0; i < count; ++i) {
-    if (c.over[i] < face_below) put(i, c.wall[i]);
-    if (c.over[i] > top_above) put(i, kWalls + c.wall[i]);
-  }
-  const std::int32_t end = c.from[kClasses];
-  for (float *axis : {c.x, c.y, c.z}) std::memset(axis + end, 0, kCandidatePad * sizeof(float));
-}
-
 // n p = d in the bed frame, as a function of where the prior has p, in units.
 void view_plane(const Pose &move, Vec3 n, double d, double unit, float out[4]) {
   const double *R = move.R;
@@ -403,7 +377,9 @@ Registration register_scan(const Kernels &kernels, const Bed &bed, const Stream 
   candidates.unit = std::fmax(kUnit * bed.scale, 1.5 * std::fmax(half, bed.rim[0]) / kMostUnits);
   const int count = kernels.gather_candidates(bed, outline, prior, about, about + kRimWidth * bed.scale,
                                               kCorner * bed.scale, candidates);
-  sort_by_class(count, kEdge * bed.scale, reach + 0.02 * bed.scale, candidates);
+  const double edge = kEdge * bed.scale, to_go = reach + 0.02 * bed.scale;
+  kernels.sort_candidates(count, static_cast<float>(to_go - edge), static_cast<float>(-to_go - edge),
+                          candidates);
   Problem problem{kernels, bed, candidates, outline, prior, prior.t, {}, {}};
   for (int w = 0; w < kWalls; ++w) problem.facing[w] = !rays || bed.walls[w].distance(prior.t) > 0.0;
   for (int i = 0; i < 3; ++i) {

@@ -49,8 +49,7 @@ struct Candidates {
   double unit;       // m
   float *x, *y, *z;  // [2 * kCandidateCapacity + kCandidatePad], bed frame; one class after the other
   // As they were gathered [kCandidateCapacity + kBlock + kCandidatePad]: units, m over the tops, wall, hash.
-  float *loose[3], *over;
-  std::int32_t *wall;
+  float *loose[3], *over, *wall;
   std::uint32_t *hash;
   std::int32_t from[kClasses + 1];  // where each class begins
   bool thinned;                     // the outline holds more of them

@@ -27,6 +27,7 @@ constexpr Kernels all_stages(const char *name) {
           lower_hidden,
           integrate,
           gather_candidates,
+          sort_candidates,
           sum_outline,
           sum_class,
           tally_class,
