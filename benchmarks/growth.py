@@ -8,6 +8,7 @@ Each series is a list of (job, size, Times); the floor beside it is np.copyto of
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import re
 import sys
@@ -147,17 +148,33 @@ def extra_bytes(count: int) -> int:
     return resident_bytes("VmHWM") - before
 
 
+class Heap(ctypes.Structure):
+    """What glibc's mallinfo2() tells, bytes: in blocks of their own at 4, in those of the heap at 7."""
+
+    _fields_ = [("of", ctypes.c_size_t * 10)]
+
+
+def held_bytes() -> int:
+    """What has been allocated in this process and not freed."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Heap
+    heap = mallinfo2().of
+    return int(heap[4] + heap[7])
+
+
 def engine_bytes(cell_m: float) -> int:
-    """What an engine holds, whatever the points; of many, as the system counts roughly."""
+    """What an engine holds, whatever the points."""
     bed = loads.celled_estimator(dense(), cell_m).bed
-    before = resident_bytes("VmRSS")
-    engines = [bed.engine() for _ in range(round(2000 * cell_m))]
-    return (resident_bytes("VmRSS") - before) // len(engines)
+    before = held_bytes()
+    engine = bed.engine()
+    taken = held_bytes() - before
+    del engine
+    return taken
 
 
 def memory() -> dict[str, Any]:
-    """Bytes by points and by cells, where the system tells them (Linux)."""
-    if not STATUS.exists():
+    """Bytes by points and by cells, where the system tells them (Linux with glibc)."""
+    if not hasattr(ctypes.CDLL(None), "mallinfo2"):
         return {}
     return {
         "points": [(n, extra_bytes(n)) for n in POINTS],
