@@ -92,12 +92,12 @@ def by_sensors(count: int) -> Jobs:
 def by_workers(most: int) -> Jobs:
     """Loads of one truck, and what so many threads of this machine can do at most: sines, without Python's lock."""
     load = loads.simulated("top")
-    made, batch = loads.estimator(load), [{"scans": load.scans}] * BATCH
+    made, batch = loads.estimator(load), [load.scans] * BATCH
     angles = np.linspace(0.0, 6.0, 40_000)
     into = [np.empty_like(angles) for _ in range(most)]
 
     def estimates(workers: int) -> Callable[[], Any]:
-        return lambda: list(made.estimate_many(batch, workers=workers))
+        return lambda: loads.estimate_many(made, batch, workers)
 
     def sines(workers: int) -> Callable[[], Any]:
         def turns(worker: int) -> None:
@@ -110,7 +110,7 @@ def by_workers(most: int) -> Jobs:
 
         return job
 
-    jobs: Jobs = {("one after another", 1): lambda: [made.estimate(load.scans) for _ in batch]}
+    jobs: Jobs = {("one after another", 1): lambda: [made.estimate(scans) for scans in batch]}
     for workers in range(1, most + 1):
         jobs |= {("estimate_many", workers): estimates(workers), ("NumPy's sine", workers): sines(workers)}
     return jobs

@@ -200,9 +200,9 @@ def takes_told_poses() -> bool:
     return "find_bed" in inspect.signature(Estimator.__init__).parameters
 
 
-def estimate_many(made: Estimator, loads: list[dict[str, Points]]) -> list[Result]:
-    """All loads of one truck, at once where the estimator can."""
-    return made.estimate_many(loads) if hasattr(made, "estimate_many") else [made.estimate(scans) for scans in loads]
+def estimate_many(made: Estimator, loads: list[dict[str, Points]], workers: int | None = None) -> list[Result]:
+    """All loads of one truck, by so many workers; None: one a core."""
+    return list(made.estimate_many(({"scans": scans} for scans in loads), workers=workers))
 
 
 @dataclass(frozen=True, slots=True)
