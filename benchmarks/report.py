@@ -11,6 +11,7 @@ import json
 import platform
 import re
 import sys
+import textwrap
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -47,7 +48,7 @@ core's cache.""",
 HEAD = """\
 # Benchmarks
 
-How long volest takes, and how long others take with the same points in the same run, on one core. Written by
+How long volest takes, and how long others take with the same points in the same run, on one core unless it says otherwise. Written by
 
 ```sh
 make bench
@@ -63,6 +64,8 @@ is better. Where a peer is faster, it says so.
 
 def duration(seconds: float) -> str:
     """Three digits and a unit."""
+    if seconds <= 0.0:
+        return "0"
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}" if seconds / size < 100 else f"{seconds / size:.0f} {unit}"
@@ -72,7 +75,7 @@ def duration(seconds: float) -> str:
 def name_of(bench: Bench) -> str:
     """What ran: the contender, or what the test's name says."""
     name = str(bench["param"] or bench["name"].partition("[")[0].removeprefix("test_"))
-    return name.replace("_", " ")
+    return name.rpartition("-")[2].replace("_", " ")  # a reader's has its format before it
 
 
 def is_ours(name: str) -> bool:
@@ -124,6 +127,7 @@ def draw_ratios(ratios: list[dict[str, Any]], path: Path) -> None:
     panel.set_title("taken, of what is allowed", loc="left", fontsize=9)
     plain(panel)
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter("{x:g}")
     save(figure, path)
 
@@ -176,11 +180,14 @@ def draw_group(question: str, benches: list[Bench], path: Path) -> None:
     panel.barh(names, medians, color=colours, xerr=spread, ecolor="#404040")
     for name, median, high in zip(names, medians, highs, strict=True):
         panel.annotate(f"  {duration(median)}", (high, name), va="center", fontsize=7)
-    panel.set(xscale="log", xlim=(min(medians) / 2, max(highs) * 2.5))
-    panel.set_title(question, loc="left", fontsize=9)
-    plain(panel)
+    if max(medians) > 20 * min(medians):
+        panel.set(xscale="log", xlim=(min(medians) / 2, max(highs) * 2.5))
+        panel.xaxis.set_minor_formatter("")
+    else:
+        panel.set(xlim=(0, 1.15 * max(highs)))
     panel.xaxis.set_major_formatter(lambda seconds, _: duration(seconds))
-    panel.xaxis.set_minor_formatter("")
+    panel.set_title(f"{question[0].upper()}{question[1:]}", loc="left", fontsize=9)
+    plain(panel)
     save(figure, path)
 
 
@@ -203,7 +210,10 @@ def growth_table(question: str, rows: list[Row], engines: dict[float, int]) -> l
     head = [question, *names, *(["memory of an engine"] if engines else [])]
     lines = [f"| {' | '.join(head)} |", f"|{'--:|' * len(head)}"]
     for size in dict.fromkeys(size for _, size, _ in rows):
-        cells = [f"{size:,}", *(duration(medians[name, size]) for name in names)]
+        cells = [
+            f"{size:,}" if isinstance(size, int) else f"{size:g}",
+            *(duration(medians[name, size]) for name in names),
+        ]
         cells += [f"{1e-6 * engines[size]:.1f} MB"] if engines else []
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -214,11 +224,9 @@ def memory_text(extra: list[tuple[int, int]]) -> list[str]:
     if not extra:
         return []
     most = max(taken for _, taken in extra)
-    return [
-        f"Memory is bounded by the grid: beside the points and the engine, an estimate of {extra[0][0]:,} to "
-        f"{extra[-1][0]:,} points raises the peak of the process by {1e-6 * most:.2f} MB at most.",
-        "",
-    ]
+    text = "Memory is bounded by the grid: beside the points and the engine, an estimate of "
+    text += f"{extra[0][0]:,} to {extra[-1][0]:,} points takes {most / 1024:,.0f} KiB more at its peak, at most."
+    return [textwrap.fill(text, 120), ""]
 
 
 def batch_rows(batch: dict[str, Any]) -> list[tuple[int, float, float, float]]:
@@ -307,7 +315,7 @@ def main(folder: Path) -> None:
     )
     for picture in IMAGES.glob("bench-*.png"):
         picture.unlink()
-    lines = [HEAD.format(machine=machine(peers))]
+    lines = [HEAD.format(machine=textwrap.fill(machine(peers), 120))]
     if ratios:
         draw_ratios(ratios, IMAGES / "bench-ratios.png")
         lines += ["## What must hold", "", "![Ratios](images/bench-ratios.png)", "", *ratios_table(ratios), ""]
