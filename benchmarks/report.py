@@ -26,6 +26,7 @@ from volest import __version__
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "benchmarks.md"
 IMAGES = DOCS / "images"
+BUDGETS = Path(__file__).with_name("instructions.json")
 OURS, THEIRS, FLOOR, MISSED = "#1b6ca8", "#b8b8b8", "#e0b040", "#c8553d"
 FLOORS = ("copy", "bincount", "copies", "import numpy", "import numpy and numba", "points of the image alone")
 Bench = dict[str, Any]
@@ -45,10 +46,16 @@ measured in the same run by a job that shares nothing and holds no lock: NumPy's
 core's cache.""",
 }
 
+INSTRUCTIONS = """\
+`make instructions` counts what fixed scans take (`benchmarks/instructions.cpp`), looks at the answers, and fails where
+a count is more than 3 % over these budgets, which were made by
+"""
+
 HEAD = """\
 # Benchmarks
 
-How long volest takes, and how long others take with the same points in the same run, on one core unless it says otherwise. Written by
+How long volest takes, and how long others take with the same points in the same run, on one core unless it says
+otherwise. Written by
 
 ```sh
 make bench
@@ -58,7 +65,8 @@ make bench
 
 A median stands with its quartiles. *Copies* are multiples of C, the time in which `np.copyto` copies the points of that
 question. volest is made for one job and most of its peers for many: a ratio says what the job costs, not which library
-is better. Where a peer is faster, it says so.
+is better. *Off by* is how far the answer is from the truth: volumes in % of struck capacity, poses in mm at the worst
+corner of the bed. Where a peer is faster, it says so.
 """
 
 
@@ -137,16 +145,15 @@ def group_table(benches: list[Bench]) -> list[str]:
     medians = medians_of(benches)
     copy = medians.get("copy", medians.get("copies"))
     ours = fastest_of_ours(medians)
-    lines = ["| | median | quartiles | rounds | copies | times volest |", "|---|--:|--:|--:|--:|--:|"]
+    lines = ["| | median | quartiles | rounds | copies | times volest | off by |", "|---|--:|--:|--:|--:|--:|--:|"]
     for bench in benches:
         name, stats = name_of(bench), bench["stats"]
         copies = "" if copy is None else f"{stats['median'] / copy:,.3g}"
         times = "" if ours is None else f"{stats['median'] / ours:,.3g}"
         quartiles = f"{duration(stats['q1'])} to {duration(stats['q3'])}"
         shown = f"**{name}**" if is_ours(name) else name
-        lines.append(
-            f"| {shown} | {duration(stats['median'])} | {quartiles} | {stats['rounds']} | {copies} | {times} |"
-        )
+        figures = [duration(stats["median"]), quartiles, str(stats["rounds"]), copies, times]
+        lines.append(f"| {' | '.join([shown, *figures, bench['extra_info'].get('off', '')])} |")
     return lines
 
 
@@ -293,6 +300,18 @@ def growth_section(growth: dict[str, Any]) -> list[str]:
     return [*lines, "### Workers", "", GROWTH["workers"], "", *batch_table(growth["batch"]), ""]
 
 
+def instructions_section(budgets: dict[str, Any]) -> list[str]:
+    """What fixed work takes, the same on every run."""
+    jobs: dict[str, int] = budgets["jobs"]
+    lines = ["## Instructions", "", f"{INSTRUCTIONS}{budgets['compiler']}.", ""]
+    lines += ["| work | AVX2 | any CPU |", "|---|--:|--:|"]
+    for job, count in jobs.items():
+        if not job.endswith("-portable"):
+            portable = jobs.get(f"{job}-portable")
+            lines.append(f"| {job} | {count:,} | {'' if portable is None else f'{portable:,}'} |")
+    return [*lines, ""]
+
+
 def peers_section(peers: dict[str, Any]) -> list[str]:
     """A table and a picture of each question."""
     benches = sorted(peers["benchmarks"], key=lambda bench: (bench["group"] or "", bench["stats"]["median"]))
@@ -320,6 +339,7 @@ def main(folder: Path) -> None:
         draw_ratios(ratios, IMAGES / "bench-ratios.png")
         lines += ["## What must hold", "", "![Ratios](images/bench-ratios.png)", "", *ratios_table(ratios), ""]
     lines += growth_section(growth) if growth else []
+    lines += instructions_section(json.loads(BUDGETS.read_text()))
     lines += peers_section(peers) if peers else []
     PAGE.write_text("\n".join(lines), encoding="utf-8")
     print(f"wrote {PAGE}")
