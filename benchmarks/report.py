@@ -103,7 +103,7 @@ def machine(peers: dict[str, Any] | None) -> str:
     info = peers["machine_info"]
     cpu = info["cpu"].get("brand_raw", info["cpu"].get("arch", "unknown CPU"))
     versions = ", ".join(f"{name} {version}" for name, version in info["peers"].items())
-    python = f"Python {info['python_version']}, {platform.system()} {info['release']}"
+    python = f"Python {info['python_version']}, {info['system']}"
     return f"Measured on {peers['datetime'][:10]}: {cpu}, one core; volest {__version__}, {python}; {versions}."
 
 
@@ -134,7 +134,8 @@ def draw_ratios(ratios: list[dict[str, Any]], path: Path) -> None:
     parts = [one["must"] / one["ratio"] if one["faster"] else one["ratio"] / one["must"] for one in ratios]
     panel.barh(names, parts, color=[OURS if one["holds"] else MISSED for one in ratios])
     for name, part in zip(names, parts, strict=True):
-        panel.annotate(f" {part:.2f}", (part, name), va="center", fontsize=7, bbox=BEHIND)
+        at = {"xytext": (4, 0), "textcoords": "offset points", "bbox": BEHIND}
+        panel.annotate(f"{part:.2f}", (part, name), va="center", fontsize=7, **at)
     panel.axvline(1.0, color="#404040", linewidth=1)
     panel.set(xscale="log", xlim=(min([*parts, 1.0]) / 1.5, max([*parts, 1.0]) * 1.5))
     panel.set_title("Taken, of what is allowed", loc="left", fontsize=9)
