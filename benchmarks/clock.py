@@ -1,4 +1,4 @@
-"""Jobs timed in turns on one core, so that what disturbs the machine disturbs them alike."""
+"""Jobs timed in turns on the same cores, so that what disturbs the machine disturbs them alike."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 LEAST_ROUNDS, MOST_ROUNDS = 5, 1000
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +25,17 @@ class Times:
     rounds: int
 
 
-def pin() -> None:
-    """Stays on one core from here on, as do processes begun from here."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+def pin(cores: int = 1) -> None:
+    """Stays on so many cores from here on, as do threads and processes begun from here."""
+    if CORES:
+        os.sched_setaffinity(0, CORES[:cores])
 
 
-def race(jobs: Mapping[str, Callable[[], Any]], budget_s: float = 3.0) -> dict[str, Times]:
+def race(jobs: Mapping[Name, Callable[[], Any]], budget_s: float = 3.0) -> dict[Name, Times]:
     """The times of jobs that take turns until the budget is spent."""
     for job in jobs.values():
         job()
-    taken: dict[str, list[float]] = {name: [] for name in jobs}
+    taken: dict[Name, list[float]] = {name: [] for name in jobs}
     begun = perf_counter()
     for done in range(MOST_ROUNDS):
         if done >= LEAST_ROUNDS and perf_counter() - begun > budget_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -15,8 +16,6 @@ import peers  # noqa: E402
 
 BUDGET_S = 1.0  # for the rounds of one job
 LEAST_ROUNDS, MOST_ROUNDS = 3, 500
-
-Measure = Callable[[Callable[[], Any]], Any]
 
 
 def among(*contenders: Callable[..., Any]) -> pytest.MarkDecorator:
@@ -34,18 +33,29 @@ VOLUMES = among(
 )
 
 
-@pytest.fixture
-def measure(benchmark: Any) -> Measure:
-    """Times a job and returns its answer."""
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Times jobs, and notes how far their answers are off."""
 
-    def run(job: Callable[[], Any]) -> Any:
+    benchmark: Any
+
+    def __call__(self, job: Callable[[], Any]) -> Any:
+        """The answer of a job that is timed."""
         job()
         started = perf_counter()
         job()
         rounds = int(BUDGET_S / (perf_counter() - started))
-        return benchmark.pedantic(job, rounds=max(LEAST_ROUNDS, min(rounds, MOST_ROUNDS)))
+        return self.benchmark.pedantic(job, rounds=max(LEAST_ROUNDS, min(rounds, MOST_ROUNDS)))
 
-    return run
+    def off(self, error: float, most: float, unit: str = "%") -> None:
+        """The error of the answer, a part of the struck capacity or m, is no more than it may be."""
+        self.benchmark.extra_info["off"] = f"{error * {'%': 1e2, 'mm': 1e3}[unit]:.2f} {unit}"
+        assert error < most
+
+
+@pytest.fixture
+def measure(benchmark: Any) -> Measure:
+    return Measure(benchmark)
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:  # noqa: ARG001

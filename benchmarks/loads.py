@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest import Estimator, RangeImage, Result, Truck
+from volest.bed import BedModel, Layout
 from volest.pointcloud import Frame
 from volest.pose import Pose
-from volest.registration import Placement, place, prior_of
+from volest.registration import _likeliest, prior_of
 from volest.simulate import simulate
 from volest.simulate.scene import scene_from_dict
 from volest.simulate.sensor import ray_directions
@@ -199,23 +200,37 @@ def takes_told_poses() -> bool:
     return "find_bed" in inspect.signature(Estimator.__init__).parameters
 
 
-def estimate_many(made: Estimator, loads: list[dict[str, Points]]) -> list[Result]:
-    """All loads of one truck, at once where the estimator can."""
-    return made.estimate_many(loads) if hasattr(made, "estimate_many") else [made.estimate(scans) for scans in loads]
+def estimate_many(made: Estimator, loads: list[dict[str, Points]], workers: int | None = None) -> list[Result]:
+    """All loads of one truck, by so many workers; None: one a core."""
+    return list(made.estimate_many(({"scans": scans} for scans in loads), workers=workers))
 
 
-def bed_finder(load: Load) -> Callable[[], Matrix]:
-    """What finds the bed in the scan of a load's only sensor: T_bed_sensor."""
+@dataclass(frozen=True, slots=True)
+class Celled(Layout):
+    """A layout whose cells have another edge than that which its bed would get."""
+
+    edge_m: float
+
+    @property
+    def cell_m(self) -> float:
+        return self.edge_m
+
+
+def celled_estimator(load: Load, cell_m: float) -> Estimator:
+    """The estimator of a load's truck, as a nominal bed with cells of this edge."""
     made = Estimator(load.truck)
+    made._empty = BedModel.nominal(Celled(LENGTH_M, WIDTH_M, HEIGHT_M, cell_m))
+    made._set_bed(made._empty)
+    return made
+
+
+def bed_finder(load: Load, made: Estimator | None = None) -> Callable[[], Matrix]:
+    """What finds the bed in the scan of a load's only sensor, and nothing after: T_bed_sensor."""
+    made = made or Estimator(load.truck)
     (sensor,), (xyz,) = load.truck.sensors, load.scans.values()
-    prior, frame = prior_of(sensor), Frame.of(xyz)
-
-    def find() -> Matrix:
-        found = place(made._engine, made.bed, prior, frame)
-        assert isinstance(found, Placement), found
-        return found.pose
-
-    return find
+    prior, points = prior_of(sensor), Frame.of(xyz).points
+    std = prior.std * np.sqrt(2.0)  # as place() has it: the reference was scanned from a told pose, too
+    return lambda: _likeliest(made._engine, made.bed, prior, std, points).pose
 
 
 def volume_error(result: Result, load: Load) -> float:

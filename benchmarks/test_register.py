@@ -17,14 +17,14 @@ def load() -> loads.Load:
 
 @GROUP
 def test_volest(measure: Measure, load: loads.Load) -> None:
-    assert loads.pose_error_m(measure(loads.bed_finder(load)), load.poses["top"]) < 0.001
+    measure.off(loads.pose_error_m(measure(loads.bed_finder(load)), load.poses["top"]), 0.001, "mm")
 
 
 @GROUP
 @among(peers.open3d_icp, peers.small_gicp_plane_icp, peers.pcl_icp)
 def test_peer(measure: Measure, contender: peers.Registrar, load: loads.Load) -> None:
     found = measure(contender(load.scans["top"], loads.TOLD.matrix()))
-    assert loads.pose_error_m(found, load.poses["top"]) < 0.015
+    measure.off(loads.pose_error_m(found, load.poses["top"]), 0.015, "mm")
 
 
 @GROUP
