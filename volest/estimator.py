@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,7 @@ class Estimator:
         self._rays: deque[tuple[NDArray[np.float32], Prior, RayReach]] = deque(maxlen=MOST_RAYS)
         self.terms: Terms | None = None  # and what its error grows with
         self._lock = threading.Lock()
+        self._idle: SimpleQueue[Estimator] = SimpleQueue()  # twins of `estimate_many`
 
     def _set_bed(self, bed: BedModel) -> None:
         """The bed, its engine and its edge, of the load that was measured last."""
@@ -102,16 +103,13 @@ class Estimator:
         many loads as there are workers are asked for ahead.
         """
         count = workers or len(os.sched_getaffinity(0))
-        idle: SimpleQueue[Estimator] = SimpleQueue()
-        for _ in range(count):
-            idle.put(self._twin())
 
         def work(load: Mapping[str, Any]) -> Result:
-            estimator = idle.get()
+            estimator = self._idle_twin()
             try:
                 return estimator.estimate(**load)
             finally:
-                idle.put(estimator)
+                self._idle.put(estimator)
 
         pending: deque[Future[Result]] = deque()
         with ThreadPoolExecutor(count) as pool:
@@ -126,12 +124,15 @@ class Estimator:
                 for future in pending:
                     future.cancel()
 
-    def _twin(self) -> Estimator:
-        """An estimator of the same truck with an engine of its own."""
-        twin = copy(self)
-        twin._lock = threading.Lock()
-        twin._set_bed(self._empty)
-        return twin
+    def _idle_twin(self) -> Estimator:
+        """An estimator of the same truck with an engine of its own, made when all others are at work."""
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            twin = copy(self)
+            twin._lock = threading.Lock()
+            twin._set_bed(self._empty)
+            return twin
 
     def estimate(
         self,
