@@ -229,8 +229,7 @@ def bed_finder(load: Load, made: Estimator | None = None) -> Callable[[], Matrix
     made = made or Estimator(load.truck)
     (sensor,), (xyz,) = load.truck.sensors, load.scans.values()
     prior, points = prior_of(sensor), Frame.of(xyz).points
-    std = prior.std * np.sqrt(2.0)  # as place() has it: the reference was scanned from a told pose, too
-    return lambda: _likeliest(made._engine, made.bed, prior, std, points).pose
+    return lambda: _likeliest(made._engine, made.bed, prior, points).pose
 
 
 def volume_error(result: Result, load: Load) -> float:

@@ -75,6 +75,13 @@ corner of the bed.
 """
 
 
+MAPS = """\
+*Maps*: NumPy's map of mean heights of the same points by `np.bincount`. C straddles caches, and shifts several-fold from one
+CPU to the next while the work does not; where the claims were laid down C was 79 µs and such a map 0.82 ms, which says
+what each claim amounts to in maps. A claim holds when one of its two does.
+"""
+
+
 def duration(seconds: float) -> str:
     """Three digits and a unit."""
     if seconds <= 0.0:
@@ -116,22 +123,29 @@ def processor() -> str:
 
 def ratios_table(ratios: list[dict[str, Any]]) -> list[str]:
     """What must hold."""
-    lines = ["| what | median | ratio | must | of | bincounts | error | |", "|---|--:|--:|--:|---|--:|--:|---|"]
+    lines = ["| what | median | ratio | must | of | maps | must | error | |", "|---|--:|--:|--:|---|--:|--:|--:|---|"]
     for one in ratios:
         must = f"{'≥' if one['faster'] else '≤'} {one['must']:g}"
         error = "" if one["error"] is None else f"{one['error']:.2g}"
         spread = f"{duration(one['job_s'])} ({duration(one['job_low_s'])} to {duration(one['job_high_s'])})"
         verdict = "holds" if one["holds"] else "**missed**"
-        figures = [f"{one['ratio']:,.3g}", must, one["floor_name"], f"{one['bincount_ratio']:,.3g}"]
+        maps = ["", ""] if one["maps"] is None else [f"{one['maps']:.3g}", f"≤ {one['must_maps']:.3g}"]
+        figures = [f"{one['ratio']:,.3g}", must, one["floor_name"], *maps]
         lines.append(f"| {' | '.join([one['what'], spread, *figures, error, verdict])} |")
     return lines
+
+
+def share_taken(one: dict[str, Any]) -> float:
+    """How much of what is allowed a claim takes, by the yardstick that is kinder to it."""
+    first = one["must"] / one["ratio"] if one["faster"] else one["ratio"] / one["must"]
+    return float(first if one["maps"] is None else min(first, one["maps"] / one["must_maps"]))
 
 
 def draw_ratios(ratios: list[dict[str, Any]], path: Path) -> None:
     """How much of what is allowed each claim takes; beyond 1 it is missed."""
     figure, panel = plt.subplots(figsize=(8, 0.5 + 0.3 * len(ratios)), layout="constrained")
     names = [one["what"].replace("`", "") for one in ratios]
-    parts = [one["must"] / one["ratio"] if one["faster"] else one["ratio"] / one["must"] for one in ratios]
+    parts = [share_taken(one) for one in ratios]
     panel.barh(names, parts, color=[OURS if one["holds"] else MISSED for one in ratios])
     for name, part in zip(names, parts, strict=True):
         at = {"xytext": (4, 0), "textcoords": "offset points", "bbox": BEHIND}
@@ -354,7 +368,16 @@ def main(folder: Path) -> None:
     lines = [HEAD.format(machine=textwrap.fill(machine(peers), 120))]
     if ratios:
         draw_ratios(ratios, IMAGES / "bench-ratios.png")
-        lines += ["## What must hold", "", "![Ratios](images/bench-ratios.png)", "", *ratios_table(ratios), ""]
+        lines += [
+            "## What must hold",
+            "",
+            "![Ratios](images/bench-ratios.png)",
+            "",
+            *ratios_table(ratios),
+            "",
+            MAPS,
+            "",
+        ]
     lines += growth_section(growth) if growth else []
     lines += instructions_section(json.loads(BUDGETS.read_text()))
     lines += peers_section(peers) if peers else []
