@@ -76,9 +76,9 @@ corner of the bed.
 
 
 MAPS = """\
-*Maps*: NumPy's map of mean heights of the same points by `np.bincount`. C straddles caches, and shifts several-fold from one
-CPU to the next while the work does not; where the claims were laid down C was 79 µs and such a map 0.82 ms, which says
-what each claim amounts to in maps. A claim holds when one of its two does.
+*Maps*: NumPy's map of mean heights of the same points by `np.bincount`. C straddles caches, and shifts several-fold
+from one CPU to the next while the work does not; where the claims were laid down C was 79 µs and such a map 0.82 ms,
+which says what each claim amounts to in maps. A claim holds when one of its two does.
 """
 
 
