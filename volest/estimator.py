@@ -35,9 +35,8 @@ from volest.reference import bed_from_scans, refined_bed
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of, reach_m
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import BETWEEN, GENERIC, HIDDEN, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
+from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
 from volest.weight import GrossMass, gross_mass, net_mass
-from volest.window import blind_cells, may_be_blind
 
 __all__ = ["Estimator", "Scan"]
 
@@ -196,7 +195,7 @@ class Estimator:
         if sight.rejected_fraction > BEYOND_REPAIR:
             return self._rejected("dust", f"{100 * sight.rejected_fraction:.0f} % of the returns are of no surface")
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
-        blind_m2 = self._blind_m2(placed.values(), surface)
+        blind_m2 = self._blind_m2(placed.values())
         disturbance = Disturbance(sight, cover == "likely", blind_m2, changes)
         return self._assess(placements, noise, disturbance, surface)
 
@@ -258,28 +257,9 @@ class Estimator:
                 return self._rejected("tarp", COVERED)
         return self._rejected(misfit.flag, misfit.reason)
 
-    def _blind_m2(self, placed: Collection[Sequence[Placement]], surface: Surface) -> float:
+    def _blind_m2(self, placed: Collection[Sequence[Placement]]) -> float:
         """The part of the load's surface that lies in a blind part of a sensor's view."""
-        layout, state = self.bed.layout, surface.state
-        unseen = (state == HIDDEN) | (state == BETWEEN)
-        sensors = [series[0].pose[:3, 3] for series in placed if series[0].rays]
-        if not sensors:
-            return 0.0
-        # No cell is nearer than the highest is below a sensor.
-        least_m = float(min(sensor[2] for sensor in sensors) - surface.height.max())
-        if not may_be_blind(unseen, layout.cell_m, least_m):
-            return 0.0
-        over_bed = np.flatnonzero(state)
-        cells = np.stack([a.take(over_bed) for a in (*self._edge.places, surface.height)], dtype=np.float64).T
-        dark = cells[unseen.take(over_bed)]
-        nearest = min(float(np.sqrt(np.square(dark - sensor).sum(axis=-1).min())) for sensor in sensors)
-        if not may_be_blind(unseen, layout.cell_m, nearest):
-            return 0.0
-        blind = np.zeros(len(cells), dtype=bool)
-        for series in placed:
-            if series[0].rays:
-                blind |= blind_cells([p.frame.points for p in series], series[0].pose, cells)
-        return float(blind.sum()) * layout.cell_m**2
+        return self._engine.blind_m2([(s[0].found, [p.frame.points for p in s]) for s in placed if s[0].rays])
 
     def integral(self) -> Integral:
         """The integrals of the load that was measured last."""

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels.hpp"
-#include "points.hpp"
+#include "faults.hpp"
 
 namespace py = pybind11;
 using namespace volest;
@@ -54,22 +53,6 @@ Array<double> lines(const BoundEdge &edge, const Array<float> &height, const Arr
   return out;
 }
 
-void returns(const py::object &points, const Array<float> &axes, double bin, const Array<double> &low,
-             float least_m, Array<double> &counts) {
-  expect(axes.size() == 9 && low.size() == 2 && counts.ndim() == 2 && counts.size() < 1 << 24,
-         "view: wrong shape");
-  const Cloud cloud = view(points);
-  BinnedView from{};
-  std::copy_n(axes.data(), 9, from.axes);
-  from.bins = static_cast<float>(1.0 / bin);
-  for (int a = 0; a < 2; ++a) from.least[a] = static_cast<float>(low.data()[a] / bin);
-  from.ni = static_cast<std::int32_t>(counts.shape(0));
-  from.nj = static_cast<std::int32_t>(counts.shape(1));
-  double *to = counts.mutable_data();
-  const py::gil_scoped_release release;
-  best_kernels().count_returns(cloud, from, least_m, to);
-}
-
 }  // namespace
 
 void bind_faults(py::module_ &m) {
@@ -77,6 +60,4 @@ void bind_faults(py::module_ &m) {
       .def(py::init(&edge_of), py::arg("cells"), py::arg("top"), py::arg("inside"), py::arg("run"))
       .def("__len__", [](const BoundEdge &edge) { return edge.pairs.size(); })
       .def("lines", &lines, py::arg("height").noconvert(), py::arg("seen").noconvert(), py::arg("unit"));
-  m.def("count_returns", &returns, py::arg("points"), py::arg("axes").noconvert(), py::arg("bin"),
-        py::arg("low").noconvert(), py::arg("least_m"), py::arg("counts").noconvert());
 }

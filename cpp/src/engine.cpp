@@ -33,6 +33,7 @@ struct Pieces {
   Scratch scratch{};
   Sifted sifted{};
   Candidates candidates{};
+  ViewRoom view{};
 };
 
 void lay_out(Arena &arena, int capacity, Stream &s) {
@@ -95,6 +96,10 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
     *axis = arena.take<float>(kLooseCapacity);
   c.wall = arena.take<std::int32_t>(kLooseCapacity);
   c.hash = arena.take<std::uint32_t>(kLooseCapacity);
+  ViewRoom &v = p.view;
+  for (std::uint32_t **bins : {&v.returns, &v.usual}) *bins = arena.take<std::uint32_t>(ViewRoom::kBins);
+  v.marks = arena.take<std::uint8_t>(ViewRoom::kBins);
+  v.numbers = arena.take<double>(3 * cells);
 }
 
 void clear_cells(Cell *cells, std::size_t n) {
@@ -124,6 +129,7 @@ Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory, const Kerne
   scratch_ = pieces.scratch;
   sifted_ = pieces.sifted;
   candidates_ = pieces.candidates;
+  view_ = pieces.view;
   fill_table(bed_, table_);
   clear_cells(fresh_, static_cast<std::size_t>(spec_.grid.size()));
   clear();

@@ -1,4 +1,4 @@
-// What sheets over the bed and dirty windows are told by; volest/cover.py and volest/window.py judge it.
+// What sheets over the bed are told by; volest/cover.py judges it.
 #pragma once
 
 #include <vector>
@@ -22,13 +22,5 @@ struct EdgeLines {
 
 // Of those pairs both of whose cells are seen; `unit` is that of `inside` and `run`, m.
 EdgeLines edge_lines(const std::vector<EdgePair> &pairs, const float *height, const bool *seen, double unit);
-
-// The view of a sensor, drawn stereographically in bins about the third of its axes.
-struct BinnedView {
-  float axes[9];        // right, up, forward: rows
-  float bins;           // for each unit of the projection
-  float least[2];       // where they begin, in bins from the middle
-  std::int32_t ni, nj;  // how many there are along each axis
-};
 
 }  // namespace volest

@@ -1,8 +1,6 @@
-// What sheets and dirty windows are told by.
-#include <limits>
-
+// What sheets are told by.
 #include "check.hpp"
-#include "kernels.hpp"
+#include "faults.hpp"
 
 using namespace volest;
 
@@ -21,25 +19,9 @@ void a_line_through_two_seen_cells_meets_the_wall() {
   CHECK(std::fabs(half.slope[0] - 2.0) < 1e-6);
 }
 
-void points_are_counted_in_their_bins() {
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  const float xyz[][3] = {{0.1f, 0.1f, 4.0f},  {0.1f, 0.1f, 4.0f}, {-0.1f, 0.1f, 4.0f}, {0.1f, 0.1f, 0.5f},
-                          {0.1f, 0.1f, -4.0f}, {nan, 0.1f, 4.0f},  {0.0f, 0.0f, 0.0f},  {0.1f, 0.1f, 2e4f}};
-  const Cloud cloud{reinterpret_cast<const char *>(xyz), 8, sizeof xyz[0]};
-  const BinnedView view{{1, 0, 0, 0, 1, 0, 0, 0, 1}, 40.0f, {-1.0f, -1.0f}, 2, 2};
-  for (const Isa isa : kEveryIsa) {
-    const Kernels *kernels = kernels_for(isa);
-    if (kernels == nullptr) continue;
-    double counts[4] = {};
-    kernels->count_returns(cloud, view, 1.0f, counts);
-    CHECK(counts[0] == 0.0 && counts[1] == 1.0 && counts[2] == 0.0 && counts[3] == 2.0);
-  }
-}
-
 }  // namespace
 
 int main() {
   a_line_through_two_seen_cells_meets_the_wall();
-  points_are_counted_in_their_bins();
   return volest_test::checks_result("faults");
 }
