@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from volest._core import Integral, RayReach
 from volest.bed import BedModel, Layout, PlacedScan
-from volest.cover import Cover, Edge, cover_of
 from volest.disturbance import Disturbance, Sight
 from volest.errors import InputError, ScanError
 from volest.frames import Change, change_between
@@ -86,8 +85,8 @@ class Estimator:
         self._lock = threading.Lock()
 
     def _set_bed(self, bed: BedModel) -> None:
-        """The bed, its engine and its edge, of the load that was measured last."""
-        self.bed, self._engine, self._edge = bed, bed.engine(), Edge.of(bed)
+        """The bed and its engine, of the load that was measured last."""
+        self.bed, self._engine = bed, bed.engine()
 
     def estimate_many(
         self,
@@ -188,8 +187,7 @@ class Estimator:
         sight = self._look(placements) if again else self._surface_of(placements)
         if sight.used == 0:
             return self._rejected("no_points", "no return comes from inside the bed")
-        surface = self._surface()
-        cover = self._cover(surface)
+        cover = self._engine.cover()
         if cover == "sure":
             return self._rejected("tarp", COVERED)
         if sight.rejected_fraction > BEYOND_REPAIR:
@@ -197,7 +195,7 @@ class Estimator:
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
         blind_m2 = self._blind_m2(placed.values())
         disturbance = Disturbance(sight, cover == "likely", blind_m2, changes)
-        return self._assess(placements, noise, disturbance, surface)
+        return self._assess(placements, noise, disturbance)
 
     def _refine(self, placements: Sequence[Placement]) -> None:
         """Puts the walls of a nominal bed where these scans show them, if it seems to be elsewhere."""
@@ -243,17 +241,13 @@ class Estimator:
             volumes.append(self.integral().volume)
         return change_between(np.stack(heights), volumes, self.bed.layout.scale)
 
-    def _cover(self, surface: Surface) -> Cover:
-        """Whether this surface is a sheet over the bed."""
-        return cover_of(self._edge, self.bed.layout.scale, surface.height, surface.state == SEEN)
-
     def _misfit(self, misfit: Misfit, prior: Prior, frame: Frame) -> Result:
         """Why there is no estimate; a sheet hides the walls that the bed is found by."""
         if misfit.flag in ("no_bed", "sensor_moved"):
             self._engine.clear()
             self._engine.add(frame.points, prior.pose, prior.rays)
             self._engine.finish()
-            if self._cover(self._surface()) == "sure":
+            if self._engine.cover() == "sure":
                 return self._rejected("tarp", COVERED)
         return self._rejected(misfit.flag, misfit.reason)
 
@@ -278,9 +272,7 @@ class Estimator:
         seen: NDArray[np.bool_] = self._engine.state == SEEN
         return seen
 
-    def _assess(
-        self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance, surface: Surface
-    ) -> Result:
+    def _assess(self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance) -> Result:
         """The result that the integrals tell, with its budget, flags and status."""
         integral = self.integral()
         terms = self.terms = terms_of(integral, self.bed, placements, range_noise_m)
@@ -317,7 +309,7 @@ class Estimator:
             centroid_m=_centroid_m(integral) if integral.volume > std else None,
             heaped_volume_m3=integral.heaped,
             volume_budget_m3=parts,
-            surface=surface,
+            surface=self._surface(),
         )
 
     def _gross(self, gross_kg: float | GrossMass | None) -> tuple[GrossMass, Scale] | None:

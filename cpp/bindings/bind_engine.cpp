@@ -328,6 +328,11 @@ void bind_engine(py::module_ &m) {
           py::arg("points"), py::arg("found"), py::arg("rays"))
       .def("lower_hidden", &lower_hidden_cells, py::arg("weights"))
       .def("hidden_features", &hidden_cells)
+      .def("cover",
+           [](BoundEngine &e) {
+             constexpr const char *kNames[] = {"none", "likely", "sure"};
+             return kNames[static_cast<int>(e->cover())];
+           })
       .def("blind_m2", &blind_m2, py::arg("sensors"))
       .def("integral", [](BoundEngine &e) { return e->integral(); })
       .def_property_readonly("occupied", &occupied)

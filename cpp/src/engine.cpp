@@ -34,6 +34,7 @@ struct Pieces {
   Sifted sifted{};
   Candidates candidates{};
   ViewRoom view{};
+  Edge edge{};
 };
 
 void lay_out(Arena &arena, int capacity, Stream &s) {
@@ -88,6 +89,7 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   s.blocks = arena.take<Block>(static_cast<std::size_t>(s.fields.apart));
   s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
   for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
+  s.numbers = arena.take<double>(4 * cells);
   lay_out(arena, Sifted::amid_capacity(g), p.sifted.amid);
   lay_out(arena, Sifted::outline_capacity(g), p.sifted.outline);
   Candidates &c = p.candidates;
@@ -99,7 +101,8 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   ViewRoom &v = p.view;
   for (std::uint32_t **bins : {&v.returns, &v.usual}) *bins = arena.take<std::uint32_t>(ViewRoom::kBins);
   v.marks = arena.take<std::uint8_t>(ViewRoom::kBins);
-  v.numbers = arena.take<double>(3 * cells);
+  p.edge.pairs = arena.take<EdgePair>(cells);
+  p.edge.middle = arena.take<std::int32_t>(cells);
 }
 
 void clear_cells(Cell *cells, std::size_t n) {
@@ -130,7 +133,9 @@ Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory, const Kerne
   sifted_ = pieces.sifted;
   candidates_ = pieces.candidates;
   view_ = pieces.view;
+  edge_ = pieces.edge;
   fill_table(bed_, table_);
+  fill_edge(bed_, edge_);
   clear_cells(fresh_, static_cast<std::size_t>(spec_.grid.size()));
   clear();
 }

@@ -250,8 +250,8 @@ double blind_area(const Grid &g, const HeightMap &map, const Sighting *sensors, 
   least -= static_cast<double>(highest(map.height, g.size()));
   if (!may_be_blind(g, map.state, least, scratch.row)) return 0.0;
   const auto n = static_cast<std::size_t>(g.size());
-  Cells cells{scratch.rows[0], scratch.rows[1],  scratch.rows[2],      scratch.low, scratch.high,
-              room.numbers,    room.numbers + n, room.numbers + 2 * n, scratch.at,  0};
+  Cells cells{scratch.rows[0], scratch.rows[1],     scratch.rows[2],         scratch.low, scratch.high,
+              scratch.numbers, scratch.numbers + n, scratch.numbers + 2 * n, scratch.at,  0};
   gather(g, map, cells);
   double nearest = 1e30;
   for (int s = 0; s < count; ++s) nearest = std::fmin(nearest, nearest_unseen(cells, sensors[s].pose.t));

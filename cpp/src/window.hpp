@@ -29,7 +29,6 @@ struct ViewRoom {
   static constexpr int kBins = 1 << 15;
   std::uint32_t *returns, *usual;  // [kBins] from each bin, and those that tell what is usual
   std::uint8_t *marks;             // [kBins] what each is
-  double *numbers;                 // [3 * grid.size()] of the cells over the bed
 };
 
 // Whether two by two bins, seen from a distance [m], fit into the cells without returns; `begins` is room for
@@ -37,7 +36,7 @@ struct ViewRoom {
 bool may_be_blind(const Grid &grid, const std::uint8_t *state, double distance, std::uint8_t *begins) noexcept;
 
 // How much of a load's surface lies where a sensor is blind though its view goes on around, m2. Uses of
-// `scratch` what is free once a surface is made: rows, low, high, row and at.
+// `scratch` what is free once a surface is made: rows, low, high, row, at and numbers.
 double blind_area(const Grid &grid, const HeightMap &map, const Sighting *sensors, int count,
                   const Kernels &kernels, const Scratch &scratch, const ViewRoom &room) noexcept;
 
