@@ -19,7 +19,6 @@ from volest.disturbance import Disturbance, Sight
 from volest.frames import Change, changed_fraction
 from volest.simulate import Scene, Simulated, simulate
 from volest.simulate.scene import scene_from_dict, scene_to_dict
-from volest.window import blind_cells
 
 DISTURBANCES = {"dust", "tarp", "dirty_window", "load_moved"}
 
@@ -159,22 +158,6 @@ def test_the_changed_part_is_the_part_that_changed(step: float, part: float, see
     assert changed_fraction(heights, 0.05) == pytest.approx(raised.mean(), abs=3 / 60)
     assert changed_fraction(noise, 0.05) == 0.0
     assert changed_fraction(np.full_like(noise, np.nan), 0.05) == 0.0
-
-
-def test_a_view_that_ends_is_not_blind() -> None:
-    """What lies beyond the edge of the field of view is out of view, not behind dirt."""
-    pose = np.diag([1.0, -1.0, -1.0, 1.0])
-    pose[2, 3] = 4.0
-    x, y = np.meshgrid(np.linspace(-2.0, 2.0, 200), np.linspace(-1.0, 1.0, 100))
-    plane = np.stack([x.ravel(), -y.ravel(), np.full(x.size, 4.0)], axis=-1).astype(np.float32)
-    cells = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=-1)
-    half = plane[plane[:, 0] < 0.5]
-    hole = plane[np.hypot(plane[:, 0], plane[:, 1]) > 0.4]
-    assert not blind_cells([plane], pose, cells).any()
-    assert not blind_cells([half], pose, cells).any()
-    blind = blind_cells([hole], pose, cells)
-    assert 0.2 < blind.sum() / np.sum(np.hypot(x, y) < 0.4) < 1.2
-    assert not blind[np.hypot(cells[:, 0], cells[:, 1]) > 0.55].any()
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.floats(0, 1), st.floats(0, 3))

@@ -30,7 +30,7 @@ LAYERS = [
     ["load"],
     ["estimator"],
     ["disturbance", "fusion", "weight"],
-    ["cover", "frames", "hidden", "result", "uncertainty", "window"],
+    ["frames", "hidden", "result", "uncertainty"],
     ["meshbed", "reference", "registration"],
     ["walls"],
     ["bed"],

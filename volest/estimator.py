@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from volest._core import Integral, RayReach
 from volest.bed import BedModel, Layout, PlacedScan
-from volest.cover import Cover, Edge, cover_of
 from volest.disturbance import Disturbance, Sight
 from volest.errors import InputError, ScanError
 from volest.frames import Change, change_between
@@ -35,9 +34,8 @@ from volest.reference import bed_from_scans, refined_bed
 from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of, reach_m
 from volest.result import Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import BETWEEN, GENERIC, HIDDEN, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
+from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
 from volest.weight import GrossMass, gross_mass, net_mass
-from volest.window import blind_cells, may_be_blind
 
 __all__ = ["Estimator", "Scan"]
 
@@ -88,8 +86,8 @@ class Estimator:
         self._idle: SimpleQueue[Estimator] = SimpleQueue()  # twins of `estimate_many`
 
     def _set_bed(self, bed: BedModel) -> None:
-        """The bed, its engine and its edge, of the load that was measured last."""
-        self.bed, self._engine, self._edge = bed, bed.engine(), Edge.of(bed)
+        """The bed and its engine, of the load that was measured last."""
+        self.bed, self._engine = bed, bed.engine()
 
     def estimate_many(
         self,
@@ -190,16 +188,15 @@ class Estimator:
         sight = self._look(placements) if again else self._surface_of(placements)
         if sight.used == 0:
             return self._rejected("no_points", "no return comes from inside the bed")
-        surface = self._surface()
-        cover = self._cover(surface)
+        cover = self._engine.cover()
         if cover == "sure":
             return self._rejected("tarp", COVERED)
         if sight.rejected_fraction > BEYOND_REPAIR:
             return self._rejected("dust", f"{100 * sight.rejected_fraction:.0f} % of the returns are of no surface")
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
-        blind_m2 = self._blind_m2(placed.values(), surface)
+        blind_m2 = self._blind_m2(placed.values())
         disturbance = Disturbance(sight, cover == "likely", blind_m2, changes)
-        return self._assess(placements, noise, disturbance, surface)
+        return self._assess(placements, noise, disturbance)
 
     def _refine(self, placements: Sequence[Placement]) -> None:
         """Puts the walls of a nominal bed where these scans show them, if it seems to be elsewhere."""
@@ -245,42 +242,19 @@ class Estimator:
             volumes.append(self.integral().volume)
         return change_between(np.stack(heights), volumes, self.bed.layout.scale)
 
-    def _cover(self, surface: Surface) -> Cover:
-        """Whether this surface is a sheet over the bed."""
-        return cover_of(self._edge, self.bed.layout.scale, surface.height, surface.state == SEEN)
-
     def _misfit(self, misfit: Misfit, prior: Prior, frame: Frame) -> Result:
         """Why there is no estimate; a sheet hides the walls that the bed is found by."""
         if misfit.flag in ("no_bed", "sensor_moved"):
             self._engine.clear()
             self._engine.add(frame.points, prior.pose, prior.rays)
             self._engine.finish()
-            if self._cover(self._surface()) == "sure":
+            if self._engine.cover() == "sure":
                 return self._rejected("tarp", COVERED)
         return self._rejected(misfit.flag, misfit.reason)
 
-    def _blind_m2(self, placed: Collection[Sequence[Placement]], surface: Surface) -> float:
+    def _blind_m2(self, placed: Collection[Sequence[Placement]]) -> float:
         """The part of the load's surface that lies in a blind part of a sensor's view."""
-        layout, state = self.bed.layout, surface.state
-        unseen = (state == HIDDEN) | (state == BETWEEN)
-        sensors = [series[0].pose[:3, 3] for series in placed if series[0].rays]
-        if not sensors:
-            return 0.0
-        # No cell is nearer than the highest is below a sensor.
-        least_m = float(min(sensor[2] for sensor in sensors) - surface.height.max())
-        if not may_be_blind(unseen, layout.cell_m, least_m):
-            return 0.0
-        over_bed = np.flatnonzero(state)
-        cells = np.stack([a.take(over_bed) for a in (*self._edge.places, surface.height)], dtype=np.float64).T
-        dark = cells[unseen.take(over_bed)]
-        nearest = min(float(np.sqrt(np.square(dark - sensor).sum(axis=-1).min())) for sensor in sensors)
-        if not may_be_blind(unseen, layout.cell_m, nearest):
-            return 0.0
-        blind = np.zeros(len(cells), dtype=bool)
-        for series in placed:
-            if series[0].rays:
-                blind |= blind_cells([p.frame.points for p in series], series[0].pose, cells)
-        return float(blind.sum()) * layout.cell_m**2
+        return self._engine.blind_m2([(s[0].found, [p.frame.points for p in s]) for s in placed if s[0].rays])
 
     def integral(self) -> Integral:
         """The integrals of the load that was measured last."""
@@ -299,9 +273,7 @@ class Estimator:
         seen: NDArray[np.bool_] = self._engine.state == SEEN
         return seen
 
-    def _assess(
-        self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance, surface: Surface
-    ) -> Result:
+    def _assess(self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance) -> Result:
         """The result that the integrals tell, with its budget, flags and status."""
         integral = self.integral()
         terms = self.terms = terms_of(integral, self.bed, placements, range_noise_m)
@@ -338,7 +310,7 @@ class Estimator:
             centroid_m=_centroid_m(integral) if integral.volume > std else None,
             heaped_volume_m3=integral.heaped,
             volume_budget_m3=parts,
-            surface=surface,
+            surface=self._surface(),
         )
 
     def _gross(self, gross_kg: float | GrossMass | None) -> tuple[GrossMass, Scale] | None:

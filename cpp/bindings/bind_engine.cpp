@@ -219,6 +219,20 @@ py::tuple hidden_cells(BoundEngine &engine) {
   return py::make_tuple(index, features);
 }
 
+// Of sensors whose rays are known: where each stands and its scans.
+double blind_m2(BoundEngine &engine,
+                const std::vector<std::pair<const Registration *, std::vector<py::object>>> &sensors) {
+  std::vector<std::vector<Cloud>> scans;
+  std::vector<Sighting> sightings;
+  for (const auto &[found, points] : sensors) {
+    auto &clouds = scans.emplace_back();
+    for (const py::object &each : points) clouds.push_back(view(each));
+    sightings.push_back({found->pose, clouds.data(), static_cast<int>(clouds.size())});
+  }
+  const py::gil_scoped_release release;
+  return engine->blind_area(sightings.data(), static_cast<int>(sightings.size()));
+}
+
 py::array_t<std::uint64_t> occupied(const BoundEngine &engine) {
   const Grid &g = engine.grid();
   py::array_t<std::uint64_t> out({g.ny, g.nx});
@@ -320,6 +334,12 @@ void bind_engine(py::module_ &m) {
           py::arg("points"), py::arg("found"), py::arg("rays"))
       .def("lower_hidden", &lower_hidden_cells, py::arg("weights"))
       .def("hidden_features", &hidden_cells)
+      .def("cover",
+           [](BoundEngine &e) {
+             constexpr const char *kNames[] = {"none", "likely", "sure"};
+             return kNames[static_cast<int>(e->cover())];
+           })
+      .def("blind_m2", &blind_m2, py::arg("sensors"))
       .def("integral", [](BoundEngine &e) { return e->integral(); })
       .def_property_readonly("occupied", &occupied)
       .def_property_readonly("height", [](const BoundEngine &e) { return e.copy(e.map().height); })

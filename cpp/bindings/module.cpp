@@ -2,7 +2,6 @@
 
 void bind_centroids(pybind11::module_ &m);
 void bind_engine(pybind11::module_ &m);
-void bind_faults(pybind11::module_ &m);
 void bind_fusion(pybind11::module_ &m);
 void bind_lzf(pybind11::module_ &m);
 void bind_points(pybind11::module_ &m);
@@ -13,7 +12,6 @@ PYBIND11_MODULE(_core, m) {
   bind_centroids(m);
   bind_points(m);
   bind_engine(m);
-  bind_faults(m);
   bind_fusion(m);
   bind_lzf(m);
   bind_truckfile(m);

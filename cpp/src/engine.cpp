@@ -33,6 +33,8 @@ struct Pieces {
   Scratch scratch{};
   Sifted sifted{};
   Candidates candidates{};
+  ViewRoom view{};
+  Edge edge{};
 };
 
 void lay_out(Arena &arena, int capacity, Stream &s) {
@@ -87,6 +89,7 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   s.blocks = arena.take<Block>(static_cast<std::size_t>(s.fields.apart));
   s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
   for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
+  s.numbers = arena.take<double>(4 * cells);
   lay_out(arena, Sifted::amid_capacity(g), p.sifted.amid);
   lay_out(arena, Sifted::outline_capacity(g), p.sifted.outline);
   Candidates &c = p.candidates;
@@ -94,6 +97,11 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   for (float **axis : {&c.loose[0], &c.loose[1], &c.loose[2], &c.over, &c.wall})
     *axis = arena.take<float>(kLooseCapacity);
   c.hash = arena.take<std::uint32_t>(kLooseCapacity);
+  ViewRoom &v = p.view;
+  for (std::uint32_t **bins : {&v.returns, &v.usual}) *bins = arena.take<std::uint32_t>(ViewRoom::kBins);
+  v.marks = arena.take<std::uint8_t>(ViewRoom::kBins);
+  p.edge.pairs = arena.take<EdgePair>(cells);
+  p.edge.middle = arena.take<std::int32_t>(cells);
 }
 
 void clear_cells(Cell *cells, std::size_t n) {
@@ -123,7 +131,10 @@ Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory, const Kerne
   scratch_ = pieces.scratch;
   sifted_ = pieces.sifted;
   candidates_ = pieces.candidates;
+  view_ = pieces.view;
+  edge_ = pieces.edge;
   fill_table(bed_, table_);
+  fill_edge(bed_, edge_);
   clear_cells(fresh_, static_cast<std::size_t>(spec_.grid.size()));
   clear();
 }

@@ -1,6 +1,7 @@
 // All stages of one load over memory that the caller gives: no allocation, no exception, no global.
 #pragma once
 
+#include "cover.hpp"
 #include "kernels.hpp"
 
 namespace volest {
@@ -53,6 +54,13 @@ class Engine {
   int hidden_features(std::int32_t *cells, float *features) noexcept {
     return kernels_->hidden_features(bed_, table_, map_, scratch_, cells, features);
   }
+  // After finish(): whether the surface is a sheet over the bed.
+  Cover cover() noexcept { return cover_of(bed_, edge_, map_, scratch_); }
+  // After finish(): how much of the surface lies in a blind part of the view of sensors whose rays are known,
+  // m2.
+  double blind_area(const Sighting *sensors, int count) noexcept {
+    return volest::blind_area(bed_.grid, map_, sensors, count, *kernels_, scratch_, view_);
+  }
   Integral integral() const noexcept { return kernels_->integrate(bed_, table_, map_); }
 
   const Bed &bed() const { return bed_; }
@@ -76,6 +84,8 @@ class Engine {
   Scratch scratch_;
   Sifted sifted_;
   Candidates candidates_;
+  ViewRoom view_;
+  Edge edge_;
   Vec3 sensors_[kMostSensors];
   int sensor_count_ = 0;
   Vec3 fresh_sensor_{};

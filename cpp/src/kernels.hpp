@@ -4,10 +4,10 @@
 
 #include <limits>
 
-#include "faults.hpp"
 #include "hidden.hpp"
 #include "integral.hpp"
 #include "registration.hpp"
+#include "window.hpp"
 
 namespace volest {
 
@@ -56,7 +56,8 @@ struct Kernels {
   void (*tally_class)(const Candidates &c, int kind, const WallView &view, float gate, float width,
                       ClassTally &out) noexcept;
   // Adds to `counts` (ni, nj) how many points from farther than `least_m` come from each bin of a view.
-  void (*count_returns)(const Cloud &cloud, const BinnedView &view, float least_m, double *counts) noexcept;
+  void (*count_returns)(const Cloud &cloud, const BinnedView &view, float least_m,
+                        std::uint32_t *counts) noexcept;
 };
 
 // Those of an instruction set, nullptr where the machine or the build lacks it.

@@ -69,7 +69,7 @@ struct Block {
   int at(int stride) const { return iy * stride + ix; }
 };
 
-// Room for what is needed only while a surface is made.
+// Room for what is needed only while a surface is made or judged.
 struct Scratch {
   Fan fan;
   std::int32_t *way;   // [grid.size()] direction of each cell as a sensor sees it
@@ -91,6 +91,7 @@ struct Scratch {
   Block *blocks;    // [fields.apart] of fields, where some are to be found
   Runs runs;        // [grid.size()] the surface where it is not resolved
   float *rows[10];  // [grid.size()] and 32 more on either side: sums over windows
+  double *numbers;  // [4 * grid.size()] what sheets and windows are told by
 };
 
 }  // namespace volest

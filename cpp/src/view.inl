@@ -2,7 +2,7 @@
 
 template <class Points>
 void count_in_bins(const Points &points, std::int64_t count, const BinnedView &view, float least_m,
-                   double *counts) {
+                   std::uint32_t *counts) {
   const V::F ni = V::set(static_cast<float>(view.ni)), nj = V::set(static_cast<float>(view.nj)), nothing{};
   const Affine right{view.axes[0], view.axes[1], view.axes[2], 0.0f},
       up{view.axes[3], view.axes[4], view.axes[5], 0.0f},
@@ -23,11 +23,11 @@ void count_in_bins(const Points &points, std::int64_t count, const BinnedView &v
         V::times(V::whole_where(within, i), static_cast<std::int32_t>(view.nj)) + V::whole_where(within, j);
     std::int32_t bins[V::kLanes];
     V::pack(bins, within, bin);
-    for (int k = __builtin_popcount(V::mask(within)); k-- > 0;) counts[bins[k]] += 1.0;
+    for (int k = __builtin_popcount(V::mask(within)); k-- > 0;) ++counts[bins[k]];
   }
 }
 
-void count_returns(const Cloud &cloud, const BinnedView &view, float least_m, double *counts) noexcept {
+void count_returns(const Cloud &cloud, const BinnedView &view, float least_m, std::uint32_t *counts) noexcept {
   with_points(cloud, nullptr,
               [&](const auto &points) { count_in_bins(points, cloud.count, view, least_m, counts); });
 }

@@ -1,0 +1,34 @@
+// A sheet over the bed, told from a load by what no load does.
+#pragma once
+
+#include "surface.hpp"
+
+namespace volest {
+
+enum class Cover { kNone, kLikely, kSure };
+
+// A cell near a wall, and one further in on the way across the bed.
+struct EdgePair {
+  std::int32_t near, further;    // indices into the height map
+  double rim_near, rim_further;  // m, the plane of the wall tops over them
+  double inside, run;  // how far from the wall the near one is, and how far from it the other one, m at the
+                       // scale of a truck bed
+};
+
+// What of a bed a sheet is told by, the same for every load.
+struct Edge {
+  EdgePair *pairs;       // [grid.size()]
+  std::int32_t *middle;  // [grid.size()] the cells far from all walls
+  int pair_count, middle_count;
+};
+
+void fill_edge(const Bed &bed, Edge &edge) noexcept;
+
+// Whether a surface is a sheet from wall to wall.
+//
+// A sheet is smooth, meets the wall tops all around, and sags or rises gently between them. Heaps that reach
+// the wall tops all around rise from them as steeply as they can stand; those that do not, meet walls at many
+// heights.
+Cover cover_of(const Bed &bed, const Edge &edge, const HeightMap &map, const Scratch &scratch) noexcept;
+
+}  // namespace volest
