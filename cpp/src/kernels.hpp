@@ -10,8 +10,8 @@
 
 namespace volest {
 
-enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
-constexpr Isa kEveryIsa[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
+enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2, kNeon = 3 };
+constexpr Isa kEveryIsa[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
 
 struct Kernels {
   const char *name;
@@ -60,6 +60,6 @@ const Kernels *kernels_for(Isa isa) noexcept;
 const Kernels &best_kernels() noexcept;
 
 // Each is defined in a file of its own, where the build's target has it.
-extern const Kernels kPortableKernels, kAvx2Kernels, kAvx512Kernels;
+extern const Kernels kPortableKernels, kAvx2Kernels, kAvx512Kernels, kNeonKernels;
 
 }  // namespace volest
