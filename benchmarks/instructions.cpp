@@ -29,9 +29,9 @@ std::vector<float> heap() {
 
 volatile double sink;
 
-void centroids(const std::vector<float> &xyz, double size_m, volest::Lanes lanes) {
+void centroids(const std::vector<float> &xyz, double size_m, const volest::Kernels &kernels) {
   const volest::Cloud cloud{reinterpret_cast<const char *>(xyz.data()), kPoints, 3 * sizeof(float)};
-  sink = static_cast<double>(volest::voxel_centroids(cloud, size_m, lanes).size());
+  sink = static_cast<double>(volest::voxel_centroids(cloud, size_m, kernels).size());
 }
 
 }  // namespace
@@ -39,9 +39,9 @@ void centroids(const std::vector<float> &xyz, double size_m, volest::Lanes lanes
 // What is counted. One line for each job; those of the engine belong here, too.
 extern "C" __attribute__((noinline)) bool work(const char *job, const std::vector<float> &xyz) {
   const auto is = [&](const char *name) { return std::strcmp(job, name) == 0; };
-  if (is("centroids-5cm")) return centroids(xyz, 0.05, volest::Lanes::widest), true;
-  if (is("centroids-5cm-portable")) return centroids(xyz, 0.05, volest::Lanes::portable), true;
-  if (is("centroids-1cm-sorted")) return centroids(xyz, 0.01, volest::Lanes::portable), true;
+  if (is("centroids-5cm")) return centroids(xyz, 0.05, volest::best_kernels()), true;
+  if (is("centroids-5cm-portable")) return centroids(xyz, 0.05, volest::kPortableKernels), true;
+  if (is("centroids-1cm-sorted")) return centroids(xyz, 0.01, volest::kPortableKernels), true;
   return false;
 }
 

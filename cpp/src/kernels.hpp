@@ -6,6 +6,7 @@
 
 #include "hidden.hpp"
 #include "integral.hpp"
+#include "lattice.hpp"
 #include "registration.hpp"
 
 namespace volest {
@@ -52,6 +53,12 @@ struct Kernels {
                     double out[kMoments]) noexcept;
   void (*tally_class)(const Candidates &c, int kind, const WallView &view, float gate, float width,
                       ClassTally &out) noexcept;
+  // The box about points that lie side by side.
+  Span (*survey)(const float *xyz, std::int64_t count) noexcept;
+  // Adds such points to the sums [64 * words] of their voxels, all within the lattice's reach, and sets a bit
+  // for each voxel that holds some; returns all their counts or'ed.
+  std::uint32_t (*sum_voxels)(const float *xyz, std::int64_t count, const Lattice &lattice, VoxelSums *sums,
+                              std::size_t words, std::uint64_t *occupied) noexcept;
 };
 
 // Those of an instruction set, nullptr where the machine or the build lacks it.

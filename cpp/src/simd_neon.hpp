@@ -25,6 +25,7 @@ struct SimdNeon : SimdPortable {
   static F magnitude(F v) { return F(vabsq_f32(float32x4_t(v))); }
   static F where(M m, F yes, F no) { return F(vbslq_f32(uint32x4_t(m), float32x4_t(yes), float32x4_t(no))); }
   static I whole(F v) { return I(vcvtq_s32_f32(float32x4_t(v))); }
+  static I floor(F v) { return I(vcvtmq_s32_f32(float32x4_t(v))); }
   static I whole_where(M m, F v) { return whole(v) & m; }
   static unsigned mask(M m) { return vaddvq_u32(uint32x4_t(U(m) & U{1, 2, 4, 8})); }
   static void pack(float *to, M m, F v) { vst1q_f32(to, float32x4_t(packed(m, uint8x16_t(v)))); }
@@ -35,6 +36,8 @@ struct SimdNeon : SimdPortable {
     y = F(v.val[1]);
     z = F(v.val[2]);
   }
+  static void zip(std::uint32_t *to, U a, U b) { vst2q_u32(to, {{uint32x4_t(a), uint32x4_t(b)}}); }
+  static U widened(const std::uint32_t *p) { return U(vmovl_u16(vreinterpret_u16_u32(vld1_u32(p)))); }
 
  private:
   static uint8x16_t packed(M m, uint8x16_t v) { return vqtbl1q_u8(v, vld1q_u8(kNeonPack.from[mask(m)])); }

@@ -13,6 +13,7 @@
 #include "integral.inl"
 #include "hidden.inl"
 #include "align.inl"
+#include "centroids.inl"
 // clang-format on
 
 constexpr Kernels all_stages(const char *name) {
@@ -28,5 +29,7 @@ constexpr Kernels all_stages(const char *name) {
           gather_candidates,
           sum_outline,
           sum_class,
-          tally_class};
+          tally_class,
+          survey,
+          sum_voxels};
 }

@@ -161,7 +161,7 @@ Hashes hashes(const Kernels &kernels) {
   put(fusion, fused);
 
   for (const double size : {0.05, 0.003}) {
-    const std::vector<float> rows = voxel_centroids(seen.cloud(), size);
+    const std::vector<float> rows = voxel_centroids(seen.cloud(), size, kernels);
     means.all(rows.data(), rows.size());
   }
   return {registration.value, columns.value, surface.value, lowered.value,

@@ -1,5 +1,5 @@
-// Means of voxels against a slow twin, in every path: each voxel with its own sums, sorted, wide lanes and
-// plain.
+// Means of voxels against a slow twin, in every path: each voxel with its own sums, sorted, with every
+// instruction set.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -58,7 +58,8 @@ void agree_with_the_definition() {
       for (std::size_t a = 0; a < 3; ++a)
         worst = std::fmax(worst, std::fabs(found[3 * i + a] - expected[i][a]));
     CHECK(worst < size / 65536.0 + 2e-7 * 3.0 * spread);
-    CHECK(same_rows(found, voxel_centroids(points.cloud(), size, Lanes::portable)));
+    for (const Kernels *kernels : all_kernels())
+      CHECK(same_rows(found, voxel_centroids(points.cloud(), size, *kernels)));
   }
 }
 
@@ -95,8 +96,8 @@ void what_is_no_measurement_is_left_out() {
 void a_voxel_may_hold_any_number() {
   Points points;
   for (int i = 0; i < 200000; ++i) points.add(-0.011, 0.019, 0.04);
-  for (const Lanes lanes : {Lanes::widest, Lanes::portable}) {
-    const Rows found = voxel_centroids(points.cloud(), 0.05, lanes);
+  for (const Kernels *kernels : all_kernels()) {
+    const Rows found = voxel_centroids(points.cloud(), 0.05, *kernels);
     CHECK(found.size() == 3);
     for (std::size_t a = 0; a < found.size(); ++a) CHECK(std::fabs(found[a] - points.xyz[a]) < 1e-6f);
   }
