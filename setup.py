@@ -10,7 +10,8 @@ SOURCES = sorted(glob("cpp/src/*.cpp") + glob("cpp/bindings/*.cpp"))
 HEADERS = sorted(path for kind in ("h", "hpp", "inl") for path in glob(f"cpp/**/*.{kind}", recursive=True))
 
 # The same bits on every CPU: no contraction to fused multiply-add, one signedness of char. As in cpp/CMakeLists.txt.
-FLAGS = ["-O3", "-ffp-contract=off", "-fsigned-char", "-fno-math-errno", "-Wno-psabi"]
+# Python's own flags may make signed numbers wrap around, which keeps loops from becoming vectors.
+FLAGS = ["-O3", "-fno-wrapv", "-ffp-contract=off", "-fsigned-char", "-fno-math-errno", "-Wno-psabi"]
 if os.environ.get("VOLEST_WERROR"):
     FLAGS += ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 

@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import oracle
@@ -15,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from volest._core import Engine, has_return
+from volest._core import Engine, Ranges, has_return
 from volest.bed import LEVELS, BedModel, Layout
-from volest.pointcloud import is_return
+from volest.pointcloud import RangeImage, is_return
 from volest.pose import Pose
 
 SMALL = Layout(0.9, 0.6, 0.4)
@@ -351,3 +352,51 @@ def test_an_engine_that_saw_nothing_holds_nothing() -> None:
     engine.clear()
     assert engine.integral().footprint == 0.0
     assert not engine.occupied.any()
+
+
+# --- ranges -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("range_mm", "directions"),
+    [
+        (np.zeros((2, 3), np.uint16), np.zeros((2, 2, 3), np.float32)),
+        (np.zeros((2, 3), np.int32), np.zeros((2, 3, 3), np.float32)),
+        (np.zeros((2, 3), np.float64), np.zeros((2, 3, 3), np.float32)),
+        (np.zeros((2, 6), np.uint16)[:, ::2], np.zeros((2, 3, 3), np.float32)),
+        (np.zeros((2, 3), np.uint16), np.zeros((2, 3, 6), np.float32)[..., ::2]),
+    ],
+)
+def test_ranges_of_another_layout_are_refused(range_mm: NDArray[Any], directions: NDArray[np.float32]) -> None:
+    with pytest.raises(ValueError, match="ranges: expected"):
+        Ranges(range_mm, directions)
+
+
+def test_what_is_known_of_other_rays_is_refused() -> None:
+    engine = BedModel.nominal(TRUCK).engine()
+    reach = engine.look_along(np.zeros((2, 2, 3), np.float32), np.eye(4), 0.1)
+    with pytest.raises(ValueError, match="ranges: expected"):
+        Ranges(np.zeros((2, 3), np.uint16), np.zeros((2, 3, 3), np.float32), reach)
+    with pytest.raises(ValueError, match="directions"):
+        engine.look_along(np.zeros((2, 2), np.float32), np.eye(4), 0.1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_wild_ranges_and_directions_tell_what_their_points_tell(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    engine, pose = BedModel.nominal(TRUCK).engine(), above(3.0)
+    directions = rng.normal(0.0, 1.0, (16, 40, 3)).astype(np.float32)
+    directions[rng.random((16, 40)) < 0.1] = rng.choice([np.nan, np.inf, -np.inf, 0.0, 1e30])
+    ranges = rng.uniform(0.0, 9e3, (16, 40)).astype(np.float32)
+    ranges[rng.random((16, 40)) < 0.1] = rng.choice([np.nan, np.inf, -1.0, 0.0, 3e38])
+    with np.errstate(over="ignore", invalid="ignore"):
+        points = RangeImage(ranges, directions).to_points()
+    seen = []
+    for scan in (points, Ranges(ranges, directions, engine.look_along(directions, pose, 0.1))):
+        engine.clear()
+        counts = engine.add(scan, pose, True)
+        engine.finish()
+        seen.append((counts.load, counts.wall, counts.stray, counts.inside, counts.beside, counts.through))
+        seen.append((engine.height.tobytes(), engine.state.tobytes()))
+    assert seen[:2] == seen[2:]

@@ -16,6 +16,7 @@ class Registration:
     walls_off: bool
     inliers: int
     candidates: int
+    def deviation(self, std: NDArray[np.float64], least: float) -> float: ...
 
 class PassCounts:
     load: int
@@ -147,7 +148,7 @@ def lzf_decompress(data: bytes, size: int) -> bytes: ...
 def voxel_centroids(points: NDArray[np.float32], size_m: float, *, portable: bool = False) -> NDArray[np.float32]: ...
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...
 def count_returns(
-    points: NDArray[np.float32],
+    points: Points,
     axes: NDArray[np.float32],
     bin: float,
     low: NDArray[np.float64],

@@ -278,7 +278,7 @@ class Estimator:
         blind = np.zeros(len(cells), dtype=bool)
         for series in placed:
             if series[0].rays:
-                blind |= blind_cells([p.xyz for p in series], series[0].pose, cells)
+                blind |= blind_cells([p.frame.points for p in series], series[0].pose, cells)
         return float(blind.sum()) * layout.cell_m**2
 
     def integral(self) -> Integral:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +32,7 @@ LEAST_TOPS, SURE_TOPS = 0.3, 0.4  # part of the returns about the wall tops that
 MOST_BESIDE, SURE_BESIDE = 0.1, 0.03  # points beside the bed for each point over it: load that hangs over
 MOST_THROUGH = 0.0015  # points behind walls for each point over the bed: mixed returns
 FEW, FEW_THROUGH = 10, 8
-MOVED_SIGMAS = 5.0
+MOVED_SIGMAS, LEAST_STD = 5.0, 0.005  # and m or rad, that any pose is thought to be off
 VAGUE_M = 0.02  # a told pose that may put the bed off by more is begun with in several places
 
 LIFT_M = 0.15  # how much higher and lower a sensor is looked for that was found where it is told
@@ -41,7 +41,6 @@ MUCH_BETTER = 12.0  # by score: told heights of sound scans are worse by up to 1
 WIDE_XYZ_M = 0.3  # how far a sensor may have been knocked
 WIDE_RPY_RAD = 0.12
 KNOCKED_XYZ_M, KNOCKED_RPY_RAD = 0.01, 0.004  # how well the pose of a sensor that was knocked is found
-_SQRT2 = math.sqrt(2.0)
 _TILTS = np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [-1.5, 0.0, 0.0], [0.0, 1.5, 0.0], [0.0, -1.5, 0.0]])
 UNITS = {"millimetres": 1e-3, "centimetres": 1e-2, "inches": 0.0254, "feet": 0.3048, "kilometres": 1e3}
 FLIPS = (np.diag([1.0, -1.0, -1.0, 1.0]), np.diag([1.0, 1.0, -1.0, 1.0]), np.diag([-1.0, 1.0, -1.0, 1.0]))
@@ -84,11 +83,13 @@ class Prior:
     pose: NDArray[np.float64]  # (4, 4) T_bed_sensor
     std: NDArray[np.float64]  # (6,) m along and rad about the axes
     rays: bool
+    std_m: float = field(init=False)  # how far the pose may put a point of the bed off, 1-sigma
+    # (6,) the same where the empty bed was scanned from a told pose, too: the two err independently.
+    relative_std: NDArray[np.float64] = field(init=False)
 
-    @property
-    def std_m(self) -> float:
-        """How far the pose may put a point of the bed off, 1-sigma."""
-        return float(np.hypot(self.std[0], LEVER_M * self.std[3]))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "std_m", math.hypot(self.std[0], LEVER_M * self.std[3]))
+        object.__setattr__(self, "relative_std", self.std * math.sqrt(2.0))
 
 
 def prior_of(sensor: Sensor | None) -> Prior:
@@ -106,19 +107,19 @@ def place(engine: Engine, bed: BedModel, prior: Prior, frame: Frame, *, find_bed
 
     Without `find_bed` the pose is believed as it is told, unless the points say that the bed cannot be there.
     """
-    # The reference was scanned from a told pose, too: the two err independently.
-    std = prior.std * _SQRT2
+    std = prior.relative_std
     if not find_bed:
         found, lifted = Engine.told(prior.pose, std), False
     else:
-        found = _likeliest(engine, bed, prior, std, frame.points)
+        found = _likeliest(engine, bed, prior, frame.points)
         # Walls look alike from any height; of a vague pose other heights were tried.
         lifted = prior.std_m <= VAGUE_M * bed.layout.scale and (found.above > MUCH_ABOVE or found.tops < PLAIN_TOPS)
     counts = engine.pass_found(found, prior.rays) if find_bed else engine.pass_over(frame.points, found, prior.rays)
     if not _is_sound(found, counts):
         engine.drop()
         return _place_knocked(engine, bed, prior, frame) or _misfit(engine, bed, prior, frame, found, counts)
-    strays = _strays(found, std)
+    # Farther from where it is told than that leaves open.
+    strays = found.deviation(std, LEAST_STD) > MOVED_SIGMAS
     if lifted or strays:
         starts = _lifted(prior.pose, bed) if lifted else ()
         elsewhere = [_search(engine, bed, prior, frame.points, start) for start in starts]
@@ -138,16 +139,10 @@ def reach_m(bed: BedModel, prior: Prior) -> float:
     return min(max(3.0 * prior.std_m, LEAST_REACH_M), LARGEST_REACH_M) * bed.layout.scale
 
 
-def _likeliest(engine: Engine, bed: BedModel, prior: Prior, std: NDArray[np.float64], points: Points) -> Registration:
+def _likeliest(engine: Engine, bed: BedModel, prior: Prior, points: Points) -> Registration:
     """The most probable pose about the told one."""
-    starts = None if prior.std_m <= VAGUE_M * bed.layout.scale else _starts(prior, std, bed)
-    return engine.find_bed(points, prior.pose, std, prior.rays, reach_m(bed, prior), starts)
-
-
-def _strays(found: Registration, std: NDArray[np.float64]) -> bool:
-    """Whether the found pose is farther from the told one than its uncertainty allows."""
-    sigmas = sum((x / math.hypot(s, 0.005)) ** 2 for x, s in zip(found.correction.tolist(), std.tolist(), strict=True))
-    return bool(sigmas > MOVED_SIGMAS**2)
+    starts = None if prior.std_m <= VAGUE_M * bed.layout.scale else _starts(prior, bed)
+    return engine.find_bed(points, prior.pose, prior.relative_std, prior.rays, reach_m(bed, prior), starts)
 
 
 def _search(
@@ -201,10 +196,10 @@ def check_reference(engine: Engine, bed: BedModel, scan: PlacedScan) -> Misfit |
     return None if _is_sound(found, counts) else Misfit(*_why(found, counts, int(is_return(scan.xyz).sum())))
 
 
-def _starts(prior: Prior, std: NDArray[np.float64], bed: BedModel) -> NDArray[np.float64]:
+def _starts(prior: Prior, bed: BedModel) -> NDArray[np.float64]:
     """Corrections (K, 6) to begin with: the told pose, and the bed raised, lowered and tilted about its middle."""
     arm = np.array([0.0, 0.0, bed.layout.height_m / 2]) - prior.pose[:3, 3]
-    turns = _TILTS * std[3:]
+    turns = _TILTS * prior.relative_std[3:]
     shifts = -np.cross(turns, arm)
     starts = np.concatenate([shifts, turns], axis=1).repeat(3, axis=0)
     starts[:, 2] += np.tile([0.0, 1.5 * prior.std_m, -1.5 * prior.std_m], len(turns))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volest._core import count_returns
+
+if TYPE_CHECKING:
+    from volest._core import Points
 
 __all__ = ["blind_cells", "may_be_blind"]
 
@@ -43,10 +47,10 @@ def _runs(bits: Bits, length: int) -> Bits:
     return bits
 
 
-def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64], cells: NDArray[np.float64]) -> Bits:
+def blind_cells(frames: Sequence[Points], pose: NDArray[np.float64], cells: NDArray[np.float64]) -> Bits:
     """Which cells lie where a sensor at `pose` (4, 4) T_bed_sensor is blind, though its view goes on around them.
 
-    `frames`: its scans (N, 3) [m], sensor frame; `cells` (M, 3) [m]: places on the load's surface, bed frame. The view
+    `frames`: its scans as the core takes them; `cells` (M, 3) [m]: places on the load's surface, bed frame. The view
     is drawn stereographically about the way to the cells, where angles are true and bins of nearly the same size.
     """
     x, y, z = ways = pose[:3, :3].T @ (cells.T - pose[:3, 3:])
@@ -57,8 +61,8 @@ def blind_cells(frames: Sequence[NDArray[np.float32]], pose: NDArray[np.float64]
     shape = (int((high[0] - low[0]) / BIN) + 1, int((high[1] - low[1]) / BIN) + 1)
     axes, least_m = view.astype(np.float32), SHORT * float(distance.min())
     returns = np.zeros(shape)
-    for xyz in frames:
-        count_returns(xyz, axes, BIN, low, least_m, returns)
+    for points in frames:
+        count_returns(points, axes, BIN, low, least_m, returns)
     i, j = ((at - low[:, None]) / BIN).astype(int)
     bed = np.zeros(shape, dtype=bool)
     bed[i, j] = True

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "points.hpp"
 
 namespace py = pybind11;
 using namespace volest;
@@ -26,63 +27,6 @@ void expect_shape(const py::array &a, std::initializer_list<py::ssize_t> shape, 
   if (a.ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), a.shape()))
     return;
   throw py::value_error(std::string(name) + ": wrong shape");
-}
-
-// What is known of rays ahead.
-struct BoundReach {
-  RayReach reach{};
-  std::vector<std::uint32_t> range;
-  py::ssize_t count = 0;
-};
-
-// Ranges along rays whose directions are known; nothing is copied.
-class Ranges {
- public:
-  Ranges(py::array range, py::array_t<float> directions, std::shared_ptr<BoundReach> reach)
-      : range_(std::move(range)), directions_(std::move(directions)), reach_(std::move(reach)) {
-    const bool lies_well = (range_.flags() & directions_.flags() & kInOrder) == kInOrder;
-    if (!lies_well || directions_.size() != 3 * range_.size() || (reach_ && reach_->count != range_.size()))
-      throw py::value_error(
-          "ranges: expected (H, W) ranges, as many directions of 3 floats, each in one piece");
-    if (py::isinstance<py::array_t<std::uint16_t>>(range_))
-      format_ = Cloud::Format::kRange16;
-    else if (py::isinstance<py::array_t<std::uint32_t>>(range_))
-      format_ = Cloud::Format::kRange32;
-    else if (py::isinstance<py::array_t<float>>(range_))
-      format_ = Cloud::Format::kRangeFloat;
-    else
-      throw py::value_error("ranges: expected uint16, uint32 or float32");
-  }
-  Cloud cloud() const {
-    return {
-        static_cast<const char *>(range_.data()), range_.size(), range_.itemsize(), format_, directions_.data(),
-        reach_ ? &reach_->reach : nullptr};
-  }
-
- private:
-  static constexpr int kInOrder =
-      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  py::array range_;
-  py::array_t<float> directions_;
-  std::shared_ptr<BoundReach> reach_;
-  Cloud::Format format_;
-};
-
-// The points of an array where they are; it must outlive the view. Arrays without any have whatever strides.
-Cloud view_array(const py::array &points) {
-  const bool is_float = py::isinstance<py::array_t<float>>(points);
-  if (!(is_float || py::isinstance<py::array_t<std::int16_t>>(points)) || points.ndim() != 2 ||
-      points.shape(1) < 3 || (points.shape(0) > 0 && points.strides(1) != points.itemsize()))
-    throw py::value_error("points: expected an (N, 3) float32 or int16 array whose x y z lie side by side");
-  return {static_cast<const char *>(points.data()), points.shape(0), points.strides(0),
-          is_float ? Cloud::Format::kMetres : Cloud::Format::kMillimetres};
-}
-
-Cloud view(const py::object &points) {
-  const Cloud cloud = py::isinstance<Ranges>(points) ? points.cast<const Ranges &>().cloud()
-                                                     : view_array(points.cast<py::array>());
-  if (cloud.count > kCellCapacity) throw py::value_error("points: more than 16,777,215 in one scan");
-  return cloud;
 }
 
 Pose pose_of(const Doubles &matrix) {
@@ -292,6 +236,12 @@ void bind_engine(py::module_ &m) {
                              [](const Registration &r) { return py::array_t<double>(6, r.correction); })
       .def_property_readonly("covariance",
                              [](const Registration &r) { return py::array_t<double>({6, 6}, r.covariance); })
+      .def(
+          "deviation",
+          [](const Registration &r, const Doubles &std, double least) {
+            return r.deviation(prior_of(std), least);
+          },
+          py::arg("std"), py::arg("least"))
       .def_readonly("score", &Registration::score)
       .def_readonly("agreement", &Registration::agreement)
       .def_readonly("tops", &Registration::tops)
@@ -327,10 +277,6 @@ void bind_engine(py::module_ &m) {
       .def_readonly("roughness", &Integral::roughness)
       .def_readonly("surface_variance", &Integral::surface_variance)
       .def("pose_variance", &pose_variance, py::arg("found"), py::arg("covariance"));
-  py::class_<BoundReach, std::shared_ptr<BoundReach>>(m, "RayReach");
-  py::class_<Ranges>(m, "Ranges")
-      .def(py::init<py::array, py::array_t<float>, std::shared_ptr<BoundReach>>(), py::arg("range_mm"),
-           py::arg("directions"), py::arg("reach") = nullptr);
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
            py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
@@ -382,6 +328,5 @@ void bind_engine(py::module_ &m) {
       .def_property_readonly("bound", [](const BoundEngine &e) { return e.copy(e.map().air.bound); })
       .def_property_readonly("distance", [](const BoundEngine &e) { return e.copy(e.map().distance); })
       .def_property_readonly("state", [](const BoundEngine &e) { return e.copy(e.map().state); });
-  m.def("has_return", [](const py::object &points) { return view(points).has_return(); }, py::arg("points"));
   m.def("instruction_sets", &instruction_sets);
 }

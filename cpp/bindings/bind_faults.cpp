@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "faults.hpp"
+#include "kernels.hpp"
+#include "points.hpp"
 
 namespace py = pybind11;
 using namespace volest;
@@ -53,22 +54,20 @@ Array<double> lines(const BoundEdge &edge, const Array<float> &height, const Arr
   return out;
 }
 
-void returns(const py::array_t<float> &points, const Array<float> &axes, double bin, const Array<double> &low,
+void returns(const py::object &points, const Array<float> &axes, double bin, const Array<double> &low,
              float least_m, Array<double> &counts) {
-  expect(points.ndim() == 2 && points.shape(1) >= 3 &&
-             (points.size() == 0 || points.strides(1) == py::ssize_t{sizeof(float)}),
-         "points: expected an (N, 3) float32 array whose x y z lie side by side");
-  expect(axes.size() == 9 && low.size() == 2 && counts.ndim() == 2, "view: wrong shape");
-  const Cloud cloud{reinterpret_cast<const char *>(points.data()), points.shape(0), points.strides(0)};
-  BinnedView view{};
-  std::copy_n(axes.data(), 9, view.axes);
-  view.bins = static_cast<float>(1.0 / bin);
-  for (int a = 0; a < 2; ++a) view.least[a] = static_cast<float>(low.data()[a] / bin);
-  view.ni = counts.shape(0);
-  view.nj = counts.shape(1);
+  expect(axes.size() == 9 && low.size() == 2 && counts.ndim() == 2 && counts.size() < 1 << 24,
+         "view: wrong shape");
+  const Cloud cloud = view(points);
+  BinnedView from{};
+  std::copy_n(axes.data(), 9, from.axes);
+  from.bins = static_cast<float>(1.0 / bin);
+  for (int a = 0; a < 2; ++a) from.least[a] = static_cast<float>(low.data()[a] / bin);
+  from.ni = static_cast<std::int32_t>(counts.shape(0));
+  from.nj = static_cast<std::int32_t>(counts.shape(1));
   double *to = counts.mutable_data();
   const py::gil_scoped_release release;
-  count_returns(cloud, view, least_m, to);
+  best_kernels().count_returns(cloud, from, least_m, to);
 }
 
 }  // namespace
@@ -78,6 +77,6 @@ void bind_faults(py::module_ &m) {
       .def(py::init(&edge_of), py::arg("cells"), py::arg("top"), py::arg("inside"), py::arg("run"))
       .def("__len__", [](const BoundEdge &edge) { return edge.pairs.size(); })
       .def("lines", &lines, py::arg("height").noconvert(), py::arg("seen").noconvert(), py::arg("unit"));
-  m.def("count_returns", &returns, py::arg("points").noconvert(), py::arg("axes").noconvert(), py::arg("bin"),
+  m.def("count_returns", &returns, py::arg("points"), py::arg("axes").noconvert(), py::arg("bin"),
         py::arg("low").noconvert(), py::arg("least_m"), py::arg("counts").noconvert());
 }

@@ -123,6 +123,7 @@ int gather_candidates(const Bed &bed, const Stream &outline, const Pose &prior, 
   for (int left = outline.count; left > 2 * kCandidateCapacity; left /= 2) keep >>= 1;
   Gather gather(bed, out, prior, reach_m, behind_m, corner_m, keep);
   gather.run(outline);
+  out.thinned = gather.keep != outline.keep;
   return gather.count;
 }
 

@@ -28,10 +28,7 @@ struct BinnedView {
   float axes[9];        // right, up, forward: rows
   float bins;           // for each unit of the projection
   float least[2];       // where they begin, in bins from the middle
-  std::int64_t ni, nj;  // how many there are along each axis
+  std::int32_t ni, nj;  // how many there are along each axis
 };
-
-// Adds to `counts` (ni, nj) how many points from farther than `least_m` come from each bin.
-void count_returns(const Cloud &cloud, const BinnedView &view, float least_m, double *counts);
 
 }  // namespace volest

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "faults.hpp"
 #include "hidden.hpp"
 #include "integral.hpp"
 #include "lattice.hpp"
@@ -53,6 +54,8 @@ struct Kernels {
                     double out[kMoments]) noexcept;
   void (*tally_class)(const Candidates &c, int kind, const WallView &view, float gate, float width,
                       ClassTally &out) noexcept;
+  // Adds to `counts` (ni, nj) how many points from farther than `least_m` come from each bin of a view.
+  void (*count_returns)(const Cloud &cloud, const BinnedView &view, float least_m, double *counts) noexcept;
   // The box about points that lie side by side.
   Span (*survey)(const float *xyz, std::int64_t count) noexcept;
   // Adds such points to the sums [64 * words] of their voxels, all within the lattice's reach, and sets a bit

@@ -236,6 +236,12 @@ struct Pass {
                         V::both(V::ge(v, V::set(frame.inner[2])), V::lt(v, V::set(frame.inner[3])))),
                 V::both(real, V::both(V::ge(l, V::set(0.0f)), V::lt(l, V::set(frame.steps)))));
     const unsigned inner_lanes = V::mask(inner), real_lanes = V::mask(real);
+    if (inner_lanes == V::mask(V::first(V::kLanes))) {  // as mostly: nothing to pack
+      V::store(load.cell + loads, V::times(V::whole(v), nx) + V::whole(u));
+      V::store(load.step + loads, V::whole(l));
+      loads += V::kLanes;
+      return;
+    }
     if (inner_lanes != 0) {
       V::pack(load.cell + loads, inner, V::times(V::whole_where(inner, v), nx) + V::whole_where(inner, u));
       V::pack(load.step + loads, inner, V::whole_where(inner, l));

@@ -60,6 +60,13 @@ struct MillimetrePoints {
   }
 };
 
+// Ranges as floats; what is too great for an int32 is no measurement anyway.
+template <class Range>
+inline V::F floats_at(const Range *p) {
+  return wide_floats(wide_ints_at(p));
+}
+inline V::F floats_at(const float *p) { return V::load(p); }
+
 // Ranges along rays whose directions are known.
 template <class Range>
 struct RangePoints {
@@ -71,16 +78,12 @@ struct RangePoints {
   // Whether no ray of a whole block ends where it would tell of the bed.
   bool tells_nothing(std::int64_t first, int count) const {
     if (reach == nullptr || count < RayReach::kRays) return false;
-    typedef Range Block __attribute__((vector_size(RayReach::kRays * sizeof(Range))));
-    constexpr Range most = std::numeric_limits<Range>::max();
-    const std::uint32_t far = reach[first / RayReach::kRays];
-    const Range end = static_cast<double>(far) < static_cast<double>(most) ? static_cast<Range>(far) : most;
-    Block ranges;
-    std::memcpy(&ranges, range + first, sizeof ranges);
-    const auto tell = (ranges > Block{}) & (ranges < Block{} + end);
-    std::uint64_t parts[sizeof tell / sizeof(std::uint64_t)], near = 0;
-    std::memcpy(parts, &tell, sizeof parts);
-    for (const std::uint64_t part : parts) near |= part;
+    const V::F end = V::set(static_cast<float>(reach[first / RayReach::kRays])), nothing{};
+    unsigned near = 0;
+    for (int k = 0; k < RayReach::kRays; k += V::kLanes) {
+      const V::F ranges = floats_at(range + first + k);
+      near |= V::mask(V::both(V::lt(nothing, ranges), V::lt(ranges, end)));
+    }
     return near == 0;
   }
   void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
@@ -98,9 +101,27 @@ struct RangePoints {
   }
 };
 
-template <class Range>
-RangePoints<Range> ranges(const Cloud &cloud, const std::uint32_t *reach) {
-  return {reinterpret_cast<const Range *>(cloud.data), cloud.directions, reach};
+// Calls `use` with the points of a cloud in whatever form they come; `reach` is of its blocks of rays, or
+// nullptr.
+template <class Use>
+void with_points(const Cloud &cloud, const std::uint32_t *reach, Use use) {
+  const auto ranges = [&](auto range) {
+    return RangePoints<decltype(range)>{reinterpret_cast<const decltype(range) *>(cloud.data), cloud.directions,
+                                        reach};
+  };
+  switch (cloud.format) {
+    case Cloud::Format::kMetres:
+      if (cloud.stride == 12) return use(PackedPoints{cloud.data});
+      return use(StridedPoints{cloud.data, cloud.stride});
+    case Cloud::Format::kMillimetres:
+      return use(MillimetrePoints{cloud.data, cloud.stride});
+    case Cloud::Format::kRange16:
+      return use(ranges(std::uint16_t{}));
+    case Cloud::Format::kRange32:
+      return use(ranges(std::uint32_t{}));
+    case Cloud::Format::kRangeFloat:
+      return use(ranges(float{}));
+  }
 }
 
 // A rigid motion as floats, applied to vectors.

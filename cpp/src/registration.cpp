@@ -377,7 +377,7 @@ Solution solve(const Problem &problem, const double start[6], double reach) {
 
 // What was found on some of the points, on all of them.
 void refine(const Problem &problem, Solution &s) {
-  if (problem.outline.count <= kCandidateCapacity) return;
+  if (!problem.candidates.thinned) return;
   const double finest = kFinest * problem.bed.scale;
   for (int step = 0; step < kRefinements; ++step)
     if (improve(problem, finest, s, sum_outline, kRelax) < 0.0) return;

@@ -23,6 +23,17 @@ struct Registration {
   bool walls_off;           // a wall seems to stand elsewhere than the bed has it
   std::int64_t inliers;     // points on wall or wall top
   std::int64_t candidates;  // points near wall or wall top
+
+  // How far the correction is from none, in standard deviations of a prior, none of which is less than `least`.
+  double deviation(const RegistrationPrior &std, double least) const {
+    double sum = 0.0;
+    for (int i = 0; i < 3; ++i) {
+      const double along = correction[i], about = correction[3 + i], m = std.std_translation[i],
+                   rad = std.std_rotation[i];
+      sum += along * along / (m * m + least * least) + about * about / (rad * rad + least * least);
+    }
+    return std::sqrt(sum);
+  }
 };
 
 // Most candidates that the search looks at, thinned like streams; what it finds is refined on all of the
@@ -42,6 +53,7 @@ struct Candidates {
   std::int32_t *wall;
   std::uint32_t *hash;
   std::int32_t from[kClasses + 1];  // where each class begins
+  bool thinned;                     // the outline holds more of them
 };
 constexpr std::int32_t kMostUnits = 32768;  // coordinates are no greater
 constexpr std::int32_t kLooseCapacity = kCandidateCapacity + 256 + kCandidatePad;

@@ -143,19 +143,7 @@ struct Sift {
 
 void sift(const Cloud &cloud, const Zone &zone, const Pose &prior, double margin, Sifted &out) noexcept {
   Sift sieve(zone, prior, out);
-  const std::uint32_t *reach =
-      cloud.reach != nullptr && cloud.reach->is_for(prior, margin) ? cloud.reach->range : nullptr;
-  switch (cloud.format) {
-    case Cloud::Format::kMetres:
-      if (cloud.stride == 12) return sieve.run(PackedPoints{cloud.data}, cloud.count);
-      return sieve.run(StridedPoints{cloud.data, cloud.stride}, cloud.count);
-    case Cloud::Format::kMillimetres:
-      return sieve.run(MillimetrePoints{cloud.data, cloud.stride}, cloud.count);
-    case Cloud::Format::kRange16:
-      return sieve.run(ranges<std::uint16_t>(cloud, reach), cloud.count);
-    case Cloud::Format::kRange32:
-      return sieve.run(ranges<std::uint32_t>(cloud, reach), cloud.count);
-    case Cloud::Format::kRangeFloat:
-      return sieve.run(ranges<float>(cloud, reach), cloud.count);
-  }
+  const bool is_known = cloud.reach != nullptr && cloud.reach->is_for(prior, margin);
+  with_points(cloud, is_known ? cloud.reach->range : nullptr,
+              [&](const auto &points) { sieve.run(points, cloud.count); });
 }

@@ -22,6 +22,7 @@ struct SimdPortable {
     return v;
   }
   static void store(float *p, F v) { std::memcpy(p, &v, sizeof v); }
+  static void store(std::int32_t *p, I v) { std::memcpy(p, &v, sizeof v); }
   static F lower(F a, F b) { return a < b ? a : b; }
   static F greater(F a, F b) { return a > b ? a : b; }
   static F magnitude(F v) { return v < F{} ? -v : v; }

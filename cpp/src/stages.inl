@@ -6,6 +6,7 @@
 #include "wide.inl"
 #include "points.inl"
 #include "sift.inl"
+#include "view.inl"
 #include "pass.inl"
 #include "air.inl"
 #include "select.inl"
@@ -30,6 +31,7 @@ constexpr Kernels all_stages(const char *name) {
           sum_outline,
           sum_class,
           tally_class,
+          count_returns,
           survey,
           sum_voxels};
 }

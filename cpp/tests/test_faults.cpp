@@ -2,7 +2,7 @@
 #include <limits>
 
 #include "check.hpp"
-#include "faults.hpp"
+#include "kernels.hpp"
 
 using namespace volest;
 
@@ -27,9 +27,13 @@ void points_are_counted_in_their_bins() {
                           {0.1f, 0.1f, -4.0f}, {nan, 0.1f, 4.0f},  {0.0f, 0.0f, 0.0f},  {0.1f, 0.1f, 2e4f}};
   const Cloud cloud{reinterpret_cast<const char *>(xyz), 8, sizeof xyz[0]};
   const BinnedView view{{1, 0, 0, 0, 1, 0, 0, 0, 1}, 40.0f, {-1.0f, -1.0f}, 2, 2};
-  double counts[4] = {};
-  count_returns(cloud, view, 1.0f, counts);
-  CHECK(counts[0] == 0.0 && counts[1] == 1.0 && counts[2] == 0.0 && counts[3] == 2.0);
+  for (const Isa isa : kEveryIsa) {
+    const Kernels *kernels = kernels_for(isa);
+    if (kernels == nullptr) continue;
+    double counts[4] = {};
+    kernels->count_returns(cloud, view, 1.0f, counts);
+    CHECK(counts[0] == 0.0 && counts[1] == 1.0 && counts[2] == 0.0 && counts[3] == 2.0);
+  }
 }
 
 }  // namespace
