@@ -10,7 +10,7 @@ CXX_FILES = $$(find cpp benchmarks -path cpp/build -prune -o \( -name '*.cpp' -o
 
 MEASURED := build/bench
 
-.PHONY: help demo test campaign bench instructions lint format core sanitize package clean
+.PHONY: help demo test campaign bench instructions lint format core sanitize arm64 package clean
 .NOTPARALLEL:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make format    put the sources into their format"
 	@echo "make core      build and test the C++ core alone"
 	@echo "make sanitize  the same under the address and undefined-behaviour sanitizers"
+	@echo "make arm64     build it for arm64 and test it under QEMU"
 	@echo "make package   build sdist and wheel, install and try them"
 	@echo "make clean     remove everything that these made"
 
@@ -76,6 +77,17 @@ sanitize:
 	$(CMAKE) -B cpp/build/sanitize -DVOLEST_SANITIZE=ON
 	$(BIN)/cmake --build cpp/build/sanitize
 	$(BIN)/ctest --test-dir cpp/build/sanitize --output-on-failure --no-tests=error
+
+ARM64 := -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+	-DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64
+
+arm64:
+	@command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null || \
+	    { echo "make arm64 needs on Debian: sudo apt-get install g++-aarch64-linux-gnu qemu-user" >&2; exit 1; }
+	@scripts/setup dev
+	$(CMAKE) -B cpp/build/arm64 $(ARM64)
+	$(BIN)/cmake --build cpp/build/arm64
+	$(BIN)/ctest --test-dir cpp/build/arm64 --output-on-failure --no-tests=error
 
 package:
 	@scripts/setup dev

@@ -204,9 +204,9 @@ bool estimate(const Scan &scan, const Kernels &kernels, const Steps &steps, cons
 }
 
 // The voxels are as many as there are different ones.
-bool centroids(const Points &points, double size, Lanes lanes) {
+bool centroids(const Points &points, double size, const Kernels &kernels) {
   std::size_t found = 0;
-  work([&] { found = voxel_centroids(points.cloud(), size, lanes).size() / 3; });
+  work([&] { found = voxel_centroids(points.cloud(), size, kernels).size() / 3; });
   std::vector<std::int64_t> keys;
   for (std::size_t i = 0; i < points.xyz.size(); i += 3) {
     std::int64_t key = 0;
@@ -257,9 +257,9 @@ void add_estimates(const Scans &scans, const Kernels &kernels, const std::string
 // By name; the fastest instruction set that valgrind knows, and any machine's.
 Jobs all_jobs(const Scans &scans) {
   Jobs jobs;
-  jobs["centroids-5cm"] = [&] { return centroids(scans.on_load, 0.05, Lanes::widest); };
-  jobs["centroids-5cm-portable"] = [&] { return centroids(scans.on_load, 0.05, Lanes::portable); };
-  jobs["centroids-1cm-sorted"] = [&] { return centroids(scans.on_load, 0.01, Lanes::portable); };
+  jobs["centroids-5cm"] = [&] { return centroids(scans.on_load, 0.05, best_kernels()); };
+  jobs["centroids-5cm-portable"] = [&] { return centroids(scans.on_load, 0.05, kPortableKernels); };
+  jobs["centroids-1cm-sorted"] = [&] { return centroids(scans.on_load, 0.01, kPortableKernels); };
   jobs["fuse"] = fused;
   if (const Kernels *kernels = kernels_for(Isa::kAvx2)) add_estimates(scans, *kernels, "", jobs);
   add_estimates(scans, *kernels_for(Isa::kPortable), "-portable", jobs);

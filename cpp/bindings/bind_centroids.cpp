@@ -19,7 +19,7 @@ py::array_t<float> centroids(const py::array_t<float> &points, double size_m, bo
   auto rows = std::make_unique<std::vector<float>>();
   {
     const py::gil_scoped_release release;
-    *rows = voxel_centroids(cloud, size_m, portable ? Lanes::portable : Lanes::widest);
+    *rows = voxel_centroids(cloud, size_m, portable ? kPortableKernels : best_kernels());
   }
   const auto count = static_cast<py::ssize_t>(rows->size() / 3);
   const float *data = rows->data();

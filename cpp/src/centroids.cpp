@@ -8,18 +8,13 @@
 #include <stdexcept>
 #include <utility>
 
-#include "centroids_lanes.hpp"
-
 namespace volest {
 namespace {
-
-using namespace centroids;
 
 // Every voxel has sums of its own when there are no more than this, and this for each point.
 constexpr std::int64_t kDenseVoxels = 65536, kDensePerPoint = 8;
 constexpr std::int64_t kMostDense = std::int64_t{1} << 31;  // indices fit 32 bits
-constexpr std::int64_t kDenseReach = 32767;  // voxels from the origin up to which a place fits 32 bits
-constexpr int kDigit = 11;                   // bits that one pass of the sort looks at
+constexpr int kDigit = 11;                                  // bits that one pass of the sort looks at
 
 // The points that are measurements, side by side: the caller's own where all are, else copied.
 class Sound {
@@ -57,17 +52,17 @@ class Sound {
 };
 
 Lattice lattice_of(const Span &span, double size_m) {
-  Lattice l{size_m, static_cast<float>(kSteps / size_m), {}, {}};
+  Lattice l{size_m, static_cast<float>(Lattice::kSteps / size_m), {}, {}};
   for (int a = 0; a < 3; ++a) {
-    l.low[a] = place(span.low[a], l.scale) >> kStepBits;
-    l.n[a] = (place(span.high[a], l.scale) >> kStepBits) - l.low[a] + 1;
+    l.low[a] = Lattice::steps(span.low[a], l.scale) >> Lattice::kStepBits;
+    l.n[a] = (Lattice::steps(span.high[a], l.scale) >> Lattice::kStepBits) - l.low[a] + 1;
   }
   return l;
 }
 
 bool is_dense(const Lattice &l, std::int64_t points) {
   for (int a = 0; a < 3; ++a)
-    if (l.low[a] < -kDenseReach || l.low[a] + l.n[a] > kDenseReach) return false;
+    if (l.low[a] < -Lattice::kReach || l.low[a] + l.n[a] > Lattice::kReach) return false;
   const std::int64_t voxels = l.n[0] * l.n[1] * l.n[2];  // at most 2^48
   return voxels < kMostDense && voxels <= kDenseVoxels + kDensePerPoint * points;
 }
@@ -76,11 +71,11 @@ bool is_dense(const Lattice &l, std::int64_t points) {
 class Writer {
  public:
   Writer(const Lattice &lattice, std::size_t rows)
-      : out_(3 * rows), to_(out_.data()), step_m_(static_cast<float>(lattice.size_m / kSteps)) {}
+      : out_(3 * rows), to_(out_.data()), step_m_(static_cast<float>(lattice.size_m / Lattice::kSteps)) {}
 
   // The corner of a voxel along one axis, and half a step: offsets were rounded down.
   static float corner(std::int64_t voxel, const Lattice &l) {
-    return static_cast<float>((static_cast<double>(voxel) + 0.5 / kSteps) * l.size_m);
+    return static_cast<float>((static_cast<double>(voxel) + 0.5 / Lattice::kSteps) * l.size_m);
   }
   // One centroid from its voxel's corner and sums (x, y, z, count).
   template <class T>
@@ -104,7 +99,8 @@ struct Free {
   void operator()(void *memory) const { std::free(memory); }
 };
 
-std::vector<float> write_dense(const Sums *sums, const std::vector<std::uint64_t> &occupied, const Lattice &l) {
+std::vector<float> write_dense(const VoxelSums *sums, const std::vector<std::uint64_t> &occupied,
+                               const Lattice &l) {
   std::size_t rows = 0;
   for (std::uint64_t word : occupied) rows += static_cast<std::size_t>(__builtin_popcountll(word));
   Writer writer(l, rows);
@@ -128,11 +124,12 @@ std::vector<float> write_dense(const Sums *sums, const std::vector<std::uint64_t
 // Every voxel of the lattice with sums of its own. Returns false when one of them may have run over.
 bool sum_densely(const Sound &sound, const Lattice &l, const Kernels &kernels, std::vector<float> &out) {
   const auto words = static_cast<std::size_t>((l.n[0] * l.n[1] * l.n[2] + 63) / 64);
-  const std::unique_ptr<Sums, Free> sums(static_cast<Sums *>(std::calloc(64 * words, sizeof(Sums))));
+  const std::unique_ptr<VoxelSums, Free> sums(
+      static_cast<VoxelSums *>(std::calloc(64 * words, sizeof(VoxelSums))));
   if (sums == nullptr) throw std::bad_alloc();
-  kernels.add(sound.xyz, sound.count, l, sums.get());
   std::vector<std::uint64_t> occupied(words);
-  if (kernels.mark(sums.get(), words, occupied.data()) > kMostInVoxel) return false;
+  if (kernels.sum_voxels(sound.xyz, sound.count, l, sums.get(), words, occupied.data()) > VoxelSums::kMost)
+    return false;
   out = write_dense(sums.get(), occupied, l);
   return true;
 }
@@ -148,10 +145,10 @@ std::vector<Placed> placed(const Sound &sound, const Lattice &l) {
   const float *p = sound.xyz;
   for (Placed &point : points)
     for (int a = 0; a < 3; ++a) {
-      const std::int64_t at = place(*p++, l.scale);
+      const std::int64_t at = Lattice::steps(*p++, l.scale);
       point.voxel = point.voxel * static_cast<std::uint64_t>(l.n[a]) +
-                    static_cast<std::uint64_t>((at >> kStepBits) - l.low[a]);
-      point.offset[a] = static_cast<std::uint16_t>(at & (kSteps - 1));
+                    static_cast<std::uint64_t>((at >> Lattice::kStepBits) - l.low[a]);
+      point.offset[a] = static_cast<std::uint16_t>(at & (Lattice::kSteps - 1));
     }
   return points;
 }
@@ -193,8 +190,7 @@ std::vector<float> sum_sorted(const Sound &sound, const Lattice &l) {
 
 }  // namespace
 
-std::vector<float> voxel_centroids(const Cloud &cloud, double size_m, Lanes lanes) {
-  const Kernels kernels = lanes == Lanes::widest ? widest_kernels() : portable_kernels();
+std::vector<float> voxel_centroids(const Cloud &cloud, double size_m, const Kernels &kernels) {
   const Sound sound(cloud, kernels);
   if (sound.count == 0) return {};
   const Lattice lattice = lattice_of(sound.span, size_m);

@@ -13,12 +13,14 @@ const Kernels *kernels_for(Isa isa) noexcept {
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl"))
     return &kAvx512Kernels;
+#elif defined(__aarch64__)
+  if (isa == Isa::kNeon) return &kNeonKernels;
 #endif
   return nullptr;
 }
 
 const Kernels &best_kernels() noexcept {
-  for (const Isa isa : {Isa::kAvx512, Isa::kAvx2})
+  for (const Isa isa : {Isa::kAvx512, Isa::kAvx2, Isa::kNeon})
     if (const Kernels *found = kernels_for(isa)) return *found;
   return kPortableKernels;
 }

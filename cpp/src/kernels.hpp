@@ -6,13 +6,14 @@
 
 #include "hidden.hpp"
 #include "integral.hpp"
+#include "lattice.hpp"
 #include "registration.hpp"
 #include "window.hpp"
 
 namespace volest {
 
-enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
-constexpr Isa kEveryIsa[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
+enum class Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2, kNeon = 3 };
+constexpr Isa kEveryIsa[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
 
 struct Kernels {
   const char *name;
@@ -58,6 +59,12 @@ struct Kernels {
   // Adds to `counts` (ni, nj) how many points from farther than `least_m` come from each bin of a view.
   void (*count_returns)(const Cloud &cloud, const BinnedView &view, float least_m,
                         std::uint32_t *counts) noexcept;
+  // The box about points that lie side by side.
+  Span (*survey)(const float *xyz, std::int64_t count) noexcept;
+  // Adds such points to the sums [64 * words] of their voxels, all within the lattice's reach, and sets a bit
+  // for each voxel that holds some; returns all their counts or'ed.
+  std::uint32_t (*sum_voxels)(const float *xyz, std::int64_t count, const Lattice &lattice, VoxelSums *sums,
+                              std::size_t words, std::uint64_t *occupied) noexcept;
 };
 
 // Those of an instruction set, nullptr where the machine or the build lacks it.
@@ -66,6 +73,6 @@ const Kernels *kernels_for(Isa isa) noexcept;
 const Kernels &best_kernels() noexcept;
 
 // Each is defined in a file of its own, where the build's target has it.
-extern const Kernels kPortableKernels, kAvx2Kernels, kAvx512Kernels;
+extern const Kernels kPortableKernels, kAvx2Kernels, kAvx512Kernels, kNeonKernels;
 
 }  // namespace volest

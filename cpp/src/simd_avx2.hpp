@@ -42,6 +42,7 @@ struct SimdAvx2 {
   static M but_not(M a, M b) { return a & ~b; }
   static F where(M m, F yes, F no) { return F(_mm256_blendv_ps(__m256(no), __m256(yes), __m256(m))); }
   static I whole(F v) { return I(_mm256_cvttps_epi32(__m256(v))); }
+  static I floor(F v) { return whole(F(_mm256_floor_ps(__m256(v)))); }
   static I whole_where(M m, F v) { return whole(F(_mm256_and_ps(__m256(v), __m256(m)))); }
   static U bits(F v) { return U(v); }
   static U words(std::uint32_t v) { return U(_mm256_set1_epi32(static_cast<int>(v))); }
@@ -69,6 +70,17 @@ struct SimdAvx2 {
     x = F(_mm256_shuffle_ps(a, xy, _MM_SHUFFLE(2, 0, 3, 0)));
     y = F(_mm256_shuffle_ps(yz, xy, _MM_SHUFFLE(3, 1, 2, 0)));
     z = F(_mm256_shuffle_ps(yz, c, _MM_SHUFFLE(3, 0, 3, 1)));
+  }
+  static void zip(std::uint32_t *to, U a, U b) {
+    // Each half holds pairs of its own: 0 1 | 4 5 and 2 3 | 6 7.
+    const __m256i low = _mm256_unpacklo_epi32(__m256i(a), __m256i(b)),
+                  high = _mm256_unpackhi_epi32(__m256i(a), __m256i(b));
+    auto *pairs = reinterpret_cast<__m256i *>(to);
+    _mm256_storeu_si256(pairs, _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(pairs + 1, _mm256_permute2x128_si256(low, high, 0x31));
+  }
+  static __m128i widened(const std::uint32_t *p) {
+    return _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p)));
   }
 };
 

@@ -29,6 +29,9 @@ struct SimdAvx512 {
   static M but_not(M a, M b) { return static_cast<M>(a & ~b); }
   static F where(M m, F yes, F no) { return F(_mm512_mask_mov_ps(__m512(no), m, __m512(yes))); }
   static I whole(F v) { return I(_mm512_cvttps_epi32(__m512(v))); }
+  static I floor(F v) {
+    return I(_mm512_cvt_roundps_epi32(__m512(v), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC));
+  }
   static I whole_where(M m, F v) { return I(_mm512_maskz_cvttps_epi32(m, __m512(v))); }
   static U bits(F v) { return U(v); }
   static U words(std::uint32_t v) { return U(_mm512_set1_epi32(static_cast<int>(v))); }
@@ -53,6 +56,15 @@ struct SimdAvx512 {
     x = F(_mm512_permutex2var_ps(_mm512_permutex2var_ps(a, x1, b), x2, c));
     y = F(_mm512_permutex2var_ps(_mm512_permutex2var_ps(a, y1, b), y2, c));
     z = F(_mm512_permutex2var_ps(_mm512_permutex2var_ps(a, z1, b), z2, c));
+  }
+  static void zip(std::uint32_t *to, U a, U b) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi32(__m512i(a), low, __m512i(b)));
+    _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi32(__m512i(a), high, __m512i(b)));
+  }
+  static __m128i widened(const std::uint32_t *p) {
+    return _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p)));
   }
 };
 

@@ -37,6 +37,11 @@ struct SimdPortable {
     return I{static_cast<std::int32_t>(v[0]), static_cast<std::int32_t>(v[1]), static_cast<std::int32_t>(v[2]),
              static_cast<std::int32_t>(v[3])};
   }
+  // The greatest whole numbers that are not above.
+  static I floor(F v) {
+    const I towards_zero = whole(v);
+    return towards_zero + (__builtin_convertvector(towards_zero, F) > v);
+  }
   static I whole_where(M m, F v) { return whole(m ? v : F{}); }
   static U bits(F v) {
     U out;
@@ -74,6 +79,17 @@ struct SimdPortable {
     x = F{v[0], v[3], v[6], v[9]};
     y = F{v[1], v[4], v[7], v[10]};
     z = F{v[2], v[5], v[8], v[11]};
+  }
+  // Writes the lanes of a and b in turn.
+  static void zip(std::uint32_t *to, U a, U b) {
+    const U pairs[2] = {{a[0], b[0], a[1], b[1]}, {a[2], b[2], a[3], b[3]}};
+    std::memcpy(to, pairs, sizeof pairs);
+  }
+  // Four numbers of 16 bits as 32 bits each, four whatever a vector holds.
+  static U widened(const std::uint32_t *p) {
+    std::uint16_t v[4];
+    std::memcpy(v, p, sizeof v);
+    return U{v[0], v[1], v[2], v[3]};
   }
 };
 

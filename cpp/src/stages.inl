@@ -14,6 +14,7 @@
 #include "integral.inl"
 #include "hidden.inl"
 #include "align.inl"
+#include "centroids.inl"
 // clang-format on
 
 constexpr Kernels all_stages(const char *name) {
@@ -31,5 +32,7 @@ constexpr Kernels all_stages(const char *name) {
           sum_outline,
           sum_class,
           tally_class,
-          count_returns};
+          count_returns,
+          survey,
+          sum_voxels};
 }

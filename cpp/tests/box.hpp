@@ -108,7 +108,8 @@ struct Points {
   }
 };
 
-// The same numbers on every machine.
+// The same numbers on every machine; several at once are to be drawn in braces, which have an order, unlike
+// the arguments of a call.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed * 2 + 1) {}

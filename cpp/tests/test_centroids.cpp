@@ -1,5 +1,5 @@
-// Means of voxels against a slow twin, in every path: each voxel with its own sums, sorted, wide lanes and
-// plain.
+// Means of voxels against a slow twin, in every path: each voxel with its own sums, sorted, with every
+// instruction set.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -58,7 +58,8 @@ void agree_with_the_definition() {
       for (std::size_t a = 0; a < 3; ++a)
         worst = std::fmax(worst, std::fabs(found[3 * i + a] - expected[i][a]));
     CHECK(worst < size / 65536.0 + 2e-7 * 3.0 * spread);
-    CHECK(same_rows(found, voxel_centroids(points.cloud(), size, Lanes::portable)));
+    for (const Kernels *kernels : all_kernels())
+      CHECK(same_rows(found, voxel_centroids(points.cloud(), size, *kernels)));
   }
 }
 
@@ -92,11 +93,31 @@ void what_is_no_measurement_is_left_out() {
   CHECK(voxel_centroids({cloud.data, 0, 16}, 0.05).empty());
 }
 
+// Clouds end anywhere in a vector, and what is no measurement may stand in any lane.
+void a_cloud_of_any_length_is_sifted() {
+  for (int count = 1; count < 100; ++count) {
+    const Points points = heap(static_cast<std::uint64_t>(count), count);
+    const Rows found = voxel_centroids(points.cloud(), 0.05, kPortableKernels);
+    CHECK(found.size() == 3 * slow_centroids(points, 0.05).size());
+    Points marred = points;
+    marred.xyz.insert(marred.xyz.begin() + 3 * (count / 2), 3, 0.0f);
+    for (const Kernels *kernels : all_kernels()) {
+      CHECK(same_rows(found, voxel_centroids(points.cloud(), 0.05, *kernels)));
+      CHECK(same_rows(found, voxel_centroids(marred.cloud(), 0.05, *kernels)));
+      for (std::size_t a = 0; a < 3; ++a) {
+        Points lost = marred;
+        lost.xyz[static_cast<std::size_t>(3 * (count / 2)) + a] = std::numeric_limits<float>::quiet_NaN();
+        CHECK(same_rows(found, voxel_centroids(lost.cloud(), 0.05, *kernels)));
+      }
+    }
+  }
+}
+
 void a_voxel_may_hold_any_number() {
   Points points;
   for (int i = 0; i < 200000; ++i) points.add(-0.011, 0.019, 0.04);
-  for (const Lanes lanes : {Lanes::widest, Lanes::portable}) {
-    const Rows found = voxel_centroids(points.cloud(), 0.05, lanes);
+  for (const Kernels *kernels : all_kernels()) {
+    const Rows found = voxel_centroids(points.cloud(), 0.05, *kernels);
     CHECK(found.size() == 3);
     for (std::size_t a = 0; a < found.size(); ++a) CHECK(std::fabs(found[a] - points.xyz[a]) < 1e-6f);
   }
@@ -121,6 +142,7 @@ int main() {
   agree_with_the_definition();
   the_order_of_the_points_does_not_matter();
   what_is_no_measurement_is_left_out();
+  a_cloud_of_any_length_is_sifted();
   a_voxel_may_hold_any_number();
   points_far_apart_are_told_apart_or_refused();
   return checks_result("test_centroids");

@@ -17,7 +17,7 @@ Points scan_of(const Box &box) {
   Points points = surface(box, heap, 2);
   Random random(1);
   for (int i = 0; i < 500; ++i)
-    points.add(random.between(-2.2, 2.2), random.between(-1.2, 1.2), random.between(-0.5, 2.6));
+    points.add({random.between(-2.2, 2.2), random.between(-1.2, 1.2), random.between(-0.5, 2.6)});
   for (double x = -2.0; x < 2.0; x += 0.05)
     for (double z = 0.5; z < 1.0; z += 0.05) points.add(x, 1.0, z);
   return moved(points, inverse(kMast));
@@ -87,7 +87,7 @@ void every_instruction_set_hangs_the_same_membrane() {
     Points points;
     Random random(static_cast<std::uint64_t>(size));
     for (int i = 0; i < 400; ++i)
-      points.add(random.between(-0.2, 0.45), random.between(-0.4, 0.1), 0.2 + random.between(0.0, 0.05));
+      points.add({random.between(-0.2, 0.45), random.between(-0.4, 0.1), 0.2 + random.between(0.0, 0.05)});
     const Pose above = pose_at({0.4, 0.2, 2.0}, 0.0, 0.0, 0.0);
     const Points seen = moved(points, inverse(above));
     for (const SurfacePrior prior : {kNoPrior, SurfacePrior{0.1, 0.3}}) {
@@ -144,7 +144,8 @@ void a_cleared_engine_is_as_new() {
   Rig fresh(box), used(box);
   Points other;
   Random random(4);
-  for (int i = 0; i < 3000; ++i) other.add(random.between(-2, 2), random.between(-1, 1), random.between(0, 2));
+  for (int i = 0; i < 3000; ++i)
+    other.add({random.between(-2, 2), random.between(-1, 1), random.between(0, 2)});
   used.engine.add(other.cloud(), identity(), true);
   used.engine.find_bed(other.cloud(), identity(), {{0.1, 0.1, 0.1}, {0.1, 0.1, 0.1}}, true, 0.1);
   used.engine.finish({0.2, 0.3});
@@ -196,10 +197,11 @@ void no_scan_writes_outside_of_the_memory() {
       Points wild;
       for (int i = 0; i < 2000; ++i) {
         const double size = std::pow(10.0, random.between(-6, 4));
-        wild.add(random.between(-size, size), random.between(-size, size), random.between(-size, size));
+        wild.add({random.between(-size, size), random.between(-size, size), random.between(-size, size)});
       }
-      const Pose pose = pose_at({random.between(-9, 9), random.between(-9, 9), random.between(-9, 9)},
-                                random.between(-3, 3), random.between(-3, 3), random.between(-3, 3));
+      const Vec3 at{random.between(-9, 9), random.between(-9, 9), random.between(-9, 9)};
+      const Vec3 turn{random.between(-3, 3), random.between(-3, 3), random.between(-3, 3)};
+      const Pose pose = pose_at(at, turn.x, turn.y, turn.z);
       Rig rig(box);
       const Registration found = rig.engine.find_bed(wild.cloud(), pose, {{0.1, 0.1, 0.1}, {0.03, 0.03, 0.03}},
                                                      round % 2 == 0, random.between(0.01, 0.5));

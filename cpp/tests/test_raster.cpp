@@ -35,8 +35,8 @@ Points rough_cloud(const Box &box, std::uint64_t seed, int count) {
   Random random(seed);
   Points points;
   for (int i = 0; i < count; ++i)
-    points.add(random.between(-0.7, 0.7) * box.shape.length, random.between(-0.7, 0.7) * box.shape.width,
-               random.between(-0.4, 2.6));
+    points.add({random.between(-0.7, 0.7) * box.shape.length, random.between(-0.7, 0.7) * box.shape.width,
+                random.between(-0.4, 2.6)});
   return points;
 }
 
@@ -177,7 +177,7 @@ void nothing_falls_outside_the_opening() {
   const Box box({4.0, 2.0, 1.0, 0.1, 0.05, 0.002});
   Points points;
   Random random(7);
-  for (int i = 0; i < 2000; ++i) points.add(random.between(-3, 3), random.between(-2, 2), 0.5);
+  for (int i = 0; i < 2000; ++i) points.add({random.between(-3, 3), random.between(-2, 2), 0.5});
   Pass pass(box);
   pass.add(points.cloud(), identity(), false);
   for (int i = 0; i < box.spec.grid.size(); ++i) {

@@ -16,8 +16,8 @@ Points cloud_about(const Box &box, std::uint64_t seed, int count) {
   Random random(seed);
   Points points;
   for (int i = 0; i < count; ++i)
-    points.add(random.between(-0.9, 0.9) * box.shape.length, random.between(-0.9, 0.9) * box.shape.width,
-               random.between(-1.0, 2.0));
+    points.add({random.between(-0.9, 0.9) * box.shape.length, random.between(-0.9, 0.9) * box.shape.width,
+                random.between(-1.0, 2.0)});
   return moved(points, inverse(kAbove));
 }
 

@@ -55,7 +55,7 @@ void dust_above_a_surface_is_rejected() {
   Points dust;
   Random random(1);
   for (int i = 0; i < 300; ++i)
-    dust.add(random.between(-1.8, 1.8), random.between(-0.8, 0.8), random.between(0.7, 1.9));
+    dust.add({random.between(-1.8, 1.8), random.between(-0.8, 0.8), random.between(0.7, 1.9)});
   dusty.see(dust);
   clean.finish();
   dusty.finish();
@@ -177,7 +177,7 @@ void what_is_hidden_lies_between_the_bed_and_its_bound() {
       const double x0 = random.between(-1.8, 1.8), y0 = random.between(-0.9, 0.9),
                    z0 = random.between(0.1, 1.2);
       for (int i = 0; i < 400; ++i)
-        points.add(x0 + random.normal(0.1), y0 + random.normal(0.1), z0 + random.normal(0.02));
+        points.add({x0 + random.normal(0.1), y0 + random.normal(0.1), z0 + random.normal(0.02)});
     }
     scene.see_from({2.5, 0.1, 2.2}, points);
     const HeightMap &map = scene.finish();
