@@ -20,7 +20,7 @@ struct Expected {
 constexpr Expected kExpected[] = {
     {"registration", 0x9B78D56BE7157785}, {"columns", 0xD3BCDC7E4D08EDF1},  {"surface", 0xE4F3F84CDADEF8D7},
     {"lowered", 0x9E5CBD264EB5B647},      {"integral", 0x0CB5FD7E5B5485D8}, {"fusion", 0x52133DD1C2BC13F3},
-    {"centroids", 0xB6B3A2B518525BD0},
+    {"centroids", 0xB6B3A2B518525BD0},    {"ranges", 0xF2172744EC22AC51},
 };
 using Hashes = std::vector<std::uint64_t>;
 
@@ -113,6 +113,50 @@ std::vector<std::int16_t> packed(const Points &points) {
   return out;
 }
 
+// As ranges along rays, and what is known of these ahead.
+struct Ranges {
+  std::vector<float> directions;
+  std::vector<std::uint32_t> mm, reach_mm;
+  RayReach reach{};
+
+  Ranges(const Points &points, const Engine &engine, const Pose &pose) {
+    for (std::size_t i = 0; i < points.xyz.size(); i += 3) {
+      const float *p = points.xyz.data() + i;
+      const float range = std::sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]);
+      for (int a = 0; a < 3; ++a) directions.push_back(p[a] / range);
+      mm.push_back(static_cast<std::uint32_t>(1000.0f * range));
+    }
+    reach_mm.resize(static_cast<std::size_t>(RayReach::blocks(points.count())));
+    reach.range = reach_mm.data();
+    engine.look_along(directions.data(), points.count(), pose, 0.0, reach);
+  }
+  Ranges(const Ranges &) = delete;
+  Ranges &operator=(const Ranges &) = delete;
+  Cloud cloud() const {
+    return {reinterpret_cast<const char *>(mm.data()),
+            static_cast<std::int64_t>(mm.size()),
+            sizeof(std::uint32_t),
+            Cloud::Format::kRange32,
+            directions.data(),
+            &reach};
+  }
+};
+
+std::uint64_t hash_of_ranges(const Box &box, const Points &points, const Kernels &kernels) {
+  Rig rig(box, kernels);
+  const Ranges ranges(moved(points, inverse(kRear)), rig.engine, kRear);
+  Hash hash;
+  put(hash, rig.engine.add(ranges.cloud(), kRear, true));
+  put(hash, rig.engine.columns(), box.spec.grid.size());
+  constexpr BinnedView kView{{0, -1, 0, 0.8f, 0, 0.6f, 0.6f, 0, -0.8f}, 20.0f, {-20.0f, -20.0f}, 40, 40};
+  double counts[40 * 40] = {};
+  kernels.count_returns(ranges.cloud(), kView, 0.5f, counts);
+  double counted = 0.0;
+  for (const double c : counts) counted += c;
+  CHECK(counted > 1000.0);
+  return hash.all(ranges.reach_mm.data(), ranges.reach_mm.size()).all(counts, 40 * 40).value;
+}
+
 std::vector<float> made_up_weights() {
   std::vector<float> weights(kHiddenWeights);
   Random random(5);
@@ -165,7 +209,7 @@ Hashes hashes(const Kernels &kernels) {
     means.all(rows.data(), rows.size());
   }
   return {registration.value, columns.value, surface.value, lowered.value,
-          integral.value,     fusion.value,  means.value};
+          integral.value,     fusion.value,  means.value,   hash_of_ranges(box, points, kernels)};
 }
 
 void every_instruction_set_gives_these_bits() {
