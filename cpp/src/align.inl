@@ -188,8 +188,8 @@ struct MomentSums {
                             (over < eight(reach)) & (over > eight(-reach));
       const Floats8 w = is_face ? weights8(inside, per_width, real & below)
                                 : weights8(over, per_width, real & topmost & ~below);
-      const Doubles8 dw = __builtin_convertvector(w, Doubles8), dx = __builtin_convertvector(x, Doubles8),
-                     dy = __builtin_convertvector(y, Doubles8), dz = __builtin_convertvector(z, Doubles8);
+      const Doubles8 dw = V::doubles<Doubles8>(w), dx = V::doubles<Doubles8>(x), dy = V::doubles<Doubles8>(y),
+                     dz = V::doubles<Doubles8>(z);
       const Doubles8 wx = dw * dx, wy = dw * dy, wz = dw * dz;
       sum[0] += dw;
       sum[1] += wx;

@@ -32,6 +32,11 @@ struct SimdAvx2 {
   static F load(const float *p) { return F(_mm256_loadu_ps(p)); }
   static void store(float *p, F v) { _mm256_storeu_ps(p, __m256(v)); }
   static void store(std::int32_t *p, I v) { _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), __m256i(v)); }
+  // Eight floats as doubles.
+  template <class Doubles, class Floats>
+  static Doubles doubles(Floats v) {
+    return __builtin_convertvector(v, Doubles);
+  }
   static F lower(F a, F b) { return F(_mm256_min_ps(__m256(a), __m256(b))); }
   static F greater(F a, F b) { return F(_mm256_max_ps(__m256(a), __m256(b))); }
   static F magnitude(F v) { return F(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), __m256(v))); }

@@ -19,6 +19,11 @@ struct SimdAvx512 {
   static F load(const float *p) { return F(_mm512_loadu_ps(p)); }
   static void store(float *p, F v) { _mm512_storeu_ps(p, __m512(v)); }
   static void store(std::int32_t *p, I v) { _mm512_storeu_si512(p, __m512i(v)); }
+  // Eight floats as doubles; compilers take two steps.
+  template <class Doubles, class Floats>
+  static Doubles doubles(Floats v) {
+    return Doubles(_mm512_cvtps_pd(__m256(v)));
+  }
   static F lower(F a, F b) { return F(_mm512_min_ps(__m512(a), __m512(b))); }
   static F greater(F a, F b) { return F(_mm512_max_ps(__m512(a), __m512(b))); }
   static F magnitude(F v) { return F(_mm512_abs_ps(__m512(v))); }

@@ -23,6 +23,11 @@ struct SimdPortable {
   }
   static void store(float *p, F v) { std::memcpy(p, &v, sizeof v); }
   static void store(std::int32_t *p, I v) { std::memcpy(p, &v, sizeof v); }
+  // Eight floats as doubles.
+  template <class Doubles, class Floats>
+  static Doubles doubles(Floats v) {
+    return __builtin_convertvector(v, Doubles);
+  }
   static F lower(F a, F b) { return a < b ? a : b; }
   static F greater(F a, F b) { return a > b ? a : b; }
   static F magnitude(F v) { return v < F{} ? -v : v; }
