@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -220,13 +221,12 @@ class Estimator:
     def _surface_of(self, placements: Sequence[Placement]) -> Sight:
         """The surface that the engine makes of these scans, which it holds."""
         engine = self._engine
-        counts = engine.finish()
+        weights = self._hidden_weights if self._lowers_hidden else None
+        counts = engine.complete(weights, MOST_UNRESOLVED)
         if counts.unresolved > MOST_UNRESOLVED:
             for p in placements:
                 engine.resolve(p.frame.points, p.found, p.rays)
-            counts = engine.finish()
-        if self._lowers_hidden:
-            engine.lower_hidden(self._hidden_weights)
+            counts = engine.complete(weights, sys.maxsize)
         load = sum(p.counts.load for p in placements)
         others = sum(p.counts.wall + p.counts.fixture for p in placements)
         # The engine looks at so many of the returns as it has room for; the placements tell of all.

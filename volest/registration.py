@@ -110,11 +110,11 @@ def place(engine: Engine, bed: BedModel, prior: Prior, frame: Frame, *, find_bed
     std = prior.relative_std
     if not find_bed:
         found, lifted = Engine.told(prior.pose, std), False
+        counts = engine.pass_over(frame.points, found, prior.rays)
     else:
-        found = _likeliest(engine, bed, prior, frame.points)
+        found, counts = _likeliest(engine, bed, prior, frame.points)
         # Walls look alike from any height; of a vague pose other heights were tried.
         lifted = prior.std_m <= VAGUE_M * bed.layout.scale and (found.above > MUCH_ABOVE or found.tops < PLAIN_TOPS)
-    counts = engine.pass_found(found, prior.rays) if find_bed else engine.pass_over(frame.points, found, prior.rays)
     if not _is_sound(found, counts):
         engine.drop()
         return _place_knocked(engine, bed, prior, frame) or _misfit(engine, bed, prior, frame, found, counts)
@@ -139,10 +139,10 @@ def reach_m(bed: BedModel, prior: Prior) -> float:
     return min(max(3.0 * prior.std_m, LEAST_REACH_M), LARGEST_REACH_M) * bed.layout.scale
 
 
-def _likeliest(engine: Engine, bed: BedModel, prior: Prior, points: Points) -> Registration:
+def _likeliest(engine: Engine, bed: BedModel, prior: Prior, points: Points) -> tuple[Registration, PassCounts]:
     """The most probable pose about the told one."""
     starts = None if prior.std_m <= VAGUE_M * bed.layout.scale else _starts(prior, bed)
-    return engine.find_bed(points, prior.pose, prior.relative_std, prior.rays, reach_m(bed, prior), starts)
+    return engine.place(points, prior.pose, prior.relative_std, prior.rays, reach_m(bed, prior), starts)
 
 
 def _search(
@@ -150,12 +150,9 @@ def _search(
 ) -> tuple[Registration, PassCounts] | None:
     """The bed, if it is surely within reach of a pose that nobody told."""
     wide = np.array([WIDE_XYZ_M] * 3 + [WIDE_RPY_RAD] * 3) * bed.layout.scale
-    found = engine.find_bed(points, pose, wide, prior.rays, LARGEST_REACH_M * bed.layout.scale)
-    if not _agrees(found):
-        return None
-    counts = engine.pass_found(found, prior.rays)
+    found, counts = engine.place(points, pose, wide, prior.rays, LARGEST_REACH_M * bed.layout.scale)
     engine.drop()
-    return None if _overflows(counts, SURE_BESIDE) else (found, counts)
+    return (found, counts) if _agrees(found) and not _overflows(counts, SURE_BESIDE) else None
 
 
 def _place_knocked(
@@ -190,8 +187,7 @@ def _misfit(
 def check_reference(engine: Engine, bed: BedModel, scan: PlacedScan) -> Misfit | None:
     """Whether the bed made from this scan is in it; a bed that was put together from anything else is not."""
     std = np.array([0.01] * 3 + [0.005] * 3)
-    found = engine.find_bed(scan.xyz, scan.pose, std, scan.rays, LEAST_REACH_M * bed.layout.scale)
-    counts = engine.pass_found(found, scan.rays)
+    found, counts = engine.place(scan.xyz, scan.pose, std, scan.rays, LEAST_REACH_M * bed.layout.scale)
     engine.drop()
     return None if _is_sound(found, counts) else Misfit(*_why(found, counts, int(is_return(scan.xyz).sum())))
 

@@ -160,8 +160,9 @@ RegistrationPrior prior_of(const Doubles &std) {
   return prior;
 }
 
-Registration find_bed(BoundEngine &engine, const py::object &points, const Doubles &prior, const Doubles &std,
-                      bool rays, double reach, const std::optional<Doubles> &starts) {
+// Where the bed is and, if they are asked for, what the points are when it is there.
+Registration search(BoundEngine &engine, const py::object &points, const Doubles &prior, const Doubles &std,
+                    bool rays, double reach, const std::optional<Doubles> &starts, PassCounts *counts) {
   const RegistrationPrior wide = prior_of(std);
   const Cloud cloud = view(points);
   const Pose pose = pose_of(prior);
@@ -169,8 +170,34 @@ Registration find_bed(BoundEngine &engine, const py::object &points, const Doubl
     throw py::value_error("starts: wrong shape");
   const double *from = starts ? starts->data() : nullptr;
   const int count = starts ? static_cast<int>(starts->shape(0)) : 1;
+  const py::gil_scoped_release release;  // once for both: to take the lock back may mean to wait for it
+  const Registration found = engine->find_bed(cloud, pose, wide, rays, reach, from, count);
+  if (counts != nullptr) *counts = engine->pass_found(found, rays);
+  return found;
+}
+
+Registration find_bed(BoundEngine &engine, const py::object &points, const Doubles &prior, const Doubles &std,
+                      bool rays, double reach, const std::optional<Doubles> &starts) {
+  return search(engine, points, prior, std, rays, reach, starts, nullptr);
+}
+
+std::pair<Registration, PassCounts> place(BoundEngine &engine, const py::object &points, const Doubles &prior,
+                                          const Doubles &std, bool rays, double reach,
+                                          const std::optional<Doubles> &starts) {
+  PassCounts counts{};
+  const Registration found = search(engine, points, prior, std, rays, reach, starts, &counts);
+  return {found, counts};
+}
+
+// Finishes the surface, and lowers what is hidden unless a second pass over the points is worth it first.
+SurfaceCounts complete(BoundEngine &engine, const std::optional<Floats> &weights,
+                       std::int64_t most_unresolved) {
+  if (weights) expect_shape(*weights, {kHiddenWeights}, "weights");
+  const float *values = weights ? weights->data() : nullptr;
   const py::gil_scoped_release release;
-  return engine->find_bed(cloud, pose, wide, rays, reach, from, count);
+  const SurfaceCounts counts = engine->finish({0.0, 0.0});
+  if (values != nullptr && counts.unresolved <= most_unresolved) engine->lower(values);
+  return counts;
 }
 
 std::shared_ptr<BoundReach> look_along(const BoundEngine &engine, const py::array_t<float> &directions,
@@ -306,13 +333,8 @@ void bind_engine(py::module_ &m) {
             return pass_from(e, points, found.pose, rays);
           },
           py::arg("points"), py::arg("found"), py::arg("rays"))
-      .def(
-          "pass_found",
-          [](BoundEngine &e, const Registration &found, bool rays) {
-            const py::gil_scoped_release release;
-            return e->pass_found(found, rays);
-          },
-          py::arg("found"), py::arg("rays"))
+      .def("place", &place, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
+           py::arg("reach"), py::arg("starts") = py::none())
       .def("keep", [](BoundEngine &e) { e->keep(); })
       .def("drop", [](BoundEngine &e) { e->drop(); })
       .def("clear", [](BoundEngine &e) { e->clear(); })
@@ -332,6 +354,7 @@ void bind_engine(py::module_ &m) {
             e->resolve(cloud, found.pose, rays);
           },
           py::arg("points"), py::arg("found"), py::arg("rays"))
+      .def("complete", &complete, py::arg("weights"), py::arg("most_unresolved"))
       .def("lower_hidden", &lower_hidden_cells, py::arg("weights"))
       .def("hidden_features", &hidden_cells)
       .def("cover",
