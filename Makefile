@@ -17,7 +17,7 @@ help:
 	@echo "make demo      estimate the loads that come with volest, and draw them"
 	@echo "make test      run the tests"
 	@echo "make campaign  score hundreds of simulated loads: do the 95 % intervals hold? (15 minutes)"
-	@echo "make bench     time volest beside its peers, write docs/benchmarks.md (10 minutes)"
+	@echo "make bench     time volest beside its peers, write docs/benchmarks.md (5 minutes)"
 	@echo "make instructions  count the instructions of fixed work against their budgets"
 	@echo "make lint      check format, style, types and import layers"
 	@echo "make format    put the sources into their format"
