@@ -6,6 +6,7 @@ import json
 import math
 import threading
 import tomllib
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -636,6 +637,29 @@ def test_a_load_among_many_that_is_no_load_raises(estimator: Estimator, top: Clo
     assert next(results).volume_m3 is not None
     with pytest.raises(InputError, match="nobody"):
         next(results)
+
+
+def test_many_loads_that_nobody_waits_for_any_more_end(estimator: Estimator, top: Cloud) -> None:
+    def endless() -> Generator[dict[str, Any], None, None]:
+        while True:
+            yield {"scans": {"top": top}}
+
+    before = threading.active_count()
+    results = estimator.estimate_many(endless(), workers=2)
+    assert next(results).volume_m3 is not None
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_loads_that_cannot_be_had_raise(estimator: Estimator, top: Cloud) -> None:
+    def torn() -> Generator[dict[str, Any], None, None]:
+        yield {"scans": {"top": top}}
+        raise OSError("the disk is gone")
+
+    before = threading.active_count()
+    with pytest.raises(OSError, match="disk"):
+        list(estimator.estimate_many(torn(), workers=2))
+    assert threading.active_count() == before
 
 
 def test_a_pose_told_otherwise_once_is_not_believed_later(estimator: Estimator, top: Cloud) -> None:

@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +41,8 @@ from volest.weight import GrossMass, gross_mass, net_mass
 __all__ = ["Estimator", "Scan"]
 
 Scan = NDArray[np.floating] | PackedPoints | RangeImage
+_Outcome = SimpleQueue[Result | BaseException]  # of one load
+_Task = tuple[Mapping[str, Any], _Outcome]
 
 OCCLUDED_BELOW = 0.5  # seen fraction under which the answer is more guess than sight
 SPARSE_BELOW = 0.35  # part of the footprint with returns of its own
@@ -50,6 +52,7 @@ MOST_UNRESOLVED = 16  # cells that a second pass over the points is not worth
 BEYOND_REPAIR = 0.5  # part of the returns over the bed that are of no surface: dust may pass for one then
 COVERED = "a sheet lies over the bed from wall to wall: what is under it cannot be seen"
 MESH_PRIOR = Prior(np.eye(4), np.array([1e-3] * 3 + [3e-4] * 3), rays=False)  # a mesh is told in the bed frame
+AHEAD = 4  # loads that are asked for ahead, for each worker
 MOST_FRAMES = 64
 MOST_RAYS = 16  # tables of directions that are remembered
 MOST_POINTS = 2**24 - 1  # what a voxel can count
@@ -95,33 +98,46 @@ class Estimator:
         loads: Iterable[Mapping[str, Any]],
         *,
         workers: int | None = None,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """The results of many loads in their order, several at once; a load is what `estimate` takes, by name.
 
-        `workers` threads (None: one a core), each with an engine of its own, share the truck; no more than twice as
-        many loads as there are workers are asked for ahead.
+        `workers` threads (None: one a core), each with an engine of its own, share the truck; no more than four
+        times as many loads as there are workers are asked for ahead. An error that a load raises comes in its turn.
         """
         count = workers or len(os.sched_getaffinity(0))
+        # Plain queues: what a pool keeps of each task costs a tenth of a load.
+        tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        pending: deque[_Outcome] = deque()
+        threads = [threading.Thread(target=self._work_off, args=(tasks,), daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            for load in loads:
+                pending.append(SimpleQueue())
+                tasks.put((load, pending[-1]))
+                if len(pending) >= AHEAD * count:
+                    yield _result(pending.popleft())
+            while pending:
+                yield _result(pending.popleft())
+        finally:
+            with suppress(Empty):
+                while True:  # what nobody waits for any more
+                    tasks.get_nowait()
+            for _ in threads:
+                tasks.put(None)
+            for thread in threads:
+                thread.join()
 
-        def work(load: Mapping[str, Any]) -> Result:
-            estimator = self._idle_twin()
+    def _work_off(self, tasks: SimpleQueue[_Task | None]) -> None:
+        """Estimates one load after the other until there is None."""
+        twin = self._idle_twin()
+        while (task := tasks.get()) is not None:
+            load, outcome = task
             try:
-                return estimator.estimate(**load)
-            finally:
-                self._idle.put(estimator)
-
-        pending: deque[Future[Result]] = deque()
-        with ThreadPoolExecutor(count) as pool:
-            try:
-                for load in loads:
-                    pending.append(pool.submit(work, load))
-                    if len(pending) >= 2 * count:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
+                outcome.put(twin.estimate(**load))
+            except BaseException as error:
+                outcome.put(error)  # raised where it is asked for
+        self._idle.put(twin)
 
     def _idle_twin(self) -> Estimator:
         """An estimator of the same truck with an engine of its own, made when all others are at work."""
@@ -438,6 +454,14 @@ def _reference_cloud(
 def _centroid_m(integral: Integral) -> tuple[float, float, float]:
     x, y, z = integral.moment
     return x / integral.volume, y / integral.volume, z / integral.volume
+
+
+def _result(of: _Outcome) -> Result:
+    """What became of a load, or the error that it raised."""
+    outcome = of.get()
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 def _several(given: Scan | Sequence[Scan]) -> Sequence[Scan]:
