@@ -372,6 +372,12 @@ def test_ranges_of_another_layout_are_refused(range_mm: NDArray[Any], directions
         Ranges(range_mm, directions)
 
 
+@pytest.mark.parametrize("points", [[[1.0, 2.0, 3.0]], None, "top", np.zeros((3, 2), np.float32), np.zeros((3, 3))])
+def test_what_is_no_scan_is_refused(points: Any) -> None:
+    with pytest.raises(ValueError, match=r"points: expected an \(N, 3\)"):
+        BedModel.nominal(TRUCK).engine().add(points, np.eye(4), True)
+
+
 def test_what_is_known_of_other_rays_is_refused() -> None:
     engine = BedModel.nominal(TRUCK).engine()
     reach = engine.look_along(np.zeros((2, 2, 3), np.float32), np.eye(4), 0.1)

@@ -375,7 +375,7 @@ class Estimator:
         if frame.image is None:
             return frame
         directions = frame.image.directions
-        for known, told, reach in self._rays:
+        for known, told, reach in tuple(self._rays):  # twins add to it, too
             if known is directions and told is prior:
                 return frame.along(reach)
         reach = self._engine.look_along(directions, prior.pose, reach_m(self.bed, prior))
