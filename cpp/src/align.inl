@@ -1,10 +1,5 @@
 // The passes that registration makes over points: gathering those near walls, and summing over them.
 
-// n p - d, of p in m.
-inline Affine affine_of(Vec3 n, double d) {
-  return {static_cast<float>(n.x), static_cast<float>(n.y), static_cast<float>(n.z), static_cast<float>(-d)};
-}
-
 // How far inside the nearest wall, inside the next, and which is the nearest.
 inline V::F nearest_wall(const V::F inside[kWalls], V::F &second, V::F &which) {
   V::F least = inside[0];
@@ -27,7 +22,6 @@ inline V::F in_units(V::F v, float per_unit) {
 }
 
 struct Gather {
-  const Bed &bed;
   Candidates &out;
   Motion motion;
   float reach, behind, over_low, corner, per_unit;
@@ -37,14 +31,13 @@ struct Gather {
   alignas(64) float near[3][kBlock + V::kLanes] = {};  // of a block, those whose hash lets them stay
   int nears = 0;
 
-  Gather(const Bed &b, Candidates &candidates, const Pose &prior, double reach_m, double behind_m,
+  Gather(const Bed &bed, Candidates &candidates, const Pose &prior, double reach_m, double behind_m,
          double corner_m, std::uint32_t at_first)
-      : bed(b),
-        out(candidates),
+      : out(candidates),
         motion(in_metres(prior)),
         reach(static_cast<float>(reach_m)),
         behind(static_cast<float>(-behind_m)),
-        over_low(static_cast<float>(-2.0 * b.rim[0])),
+        over_low(static_cast<float>(-2.0 * bed.rim[0])),
         corner(static_cast<float>(corner_m)),
         per_unit(static_cast<float>(1.0 / candidates.unit)),
         keep(at_first) {
@@ -64,11 +57,11 @@ struct Gather {
       for (int i = 0; i < count; i += V::kLanes) {
         const V::F hash = V::load(reinterpret_cast<const float *>(out.hash) + i);
         const int n = count - i < V::kLanes ? count - i : V::kLanes;
-        const V::M stays = V::both(V::first(n), V::none(V::bits(hash) & V::words(~keep)));
+        const V::M left = V::both(V::first(n), stays(V::bits(hash), keep));
         for (float *values : {out.loose[0], out.loose[1], out.loose[2], out.over, out.wall,
                               reinterpret_cast<float *>(out.hash)})
-          V::pack(values + kept, stays, V::load(values + i));
-        kept += __builtin_popcount(V::mask(stays));
+          V::pack(values + kept, left, V::load(values + i));
+        kept += __builtin_popcount(V::mask(left));
       }
       count = kept;
     }
@@ -99,7 +92,7 @@ struct Gather {
 
   void place(const Stream &points, int first, int n) {
     const V::F x = V::load(points.x + first), y = V::load(points.y + first), z = V::load(points.z + first);
-    const V::M kept = V::both(V::first(n), V::none(hash_of(x, y, z) & V::words(~keep)));
+    const V::M kept = V::both(V::first(n), stays(hash_of(x, y, z), keep));
     V::pack(near[0] + nears, kept, x);
     V::pack(near[1] + nears, kept, y);
     V::pack(near[2] + nears, kept, z);
@@ -136,11 +129,11 @@ void sort_candidates(int count, float face_below, float top_above, Candidates &c
       const V::F over = V::load(c.over + i), of = V::load(c.wall + i);
       const V::M may = kind < kWalls ? V::lt(over, V::set(face_below)) : V::lt(V::set(top_above), over);
       const V::M own = V::both(V::both(V::ge(of, wall), V::ge(wall, of)), may);
-      const V::M stays = V::both(own, V::first(count - i < V::kLanes ? count - i : V::kLanes));
-      V::pack(c.x + at, stays, V::load(c.loose[0] + i));
-      V::pack(c.y + at, stays, V::load(c.loose[1] + i));
-      V::pack(c.z + at, stays, V::load(c.loose[2] + i));
-      at += __builtin_popcount(V::mask(stays));
+      const V::M kept = V::both(own, V::first(count - i < V::kLanes ? count - i : V::kLanes));
+      V::pack(c.x + at, kept, V::load(c.loose[0] + i));
+      V::pack(c.y + at, kept, V::load(c.loose[1] + i));
+      V::pack(c.z + at, kept, V::load(c.loose[2] + i));
+      at += __builtin_popcount(V::mask(kept));
     }
   }
   c.from[kClasses] = at;

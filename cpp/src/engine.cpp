@@ -200,15 +200,19 @@ PassCounts Engine::pass_sifted(const Pose &pose, bool rays) noexcept {
   fresh_sensor_ = pose.t;
   fresh_rays_ = rays;
   is_fresh_ = true;
-  return kernels_->rasterise(bed_, sifted_, pose, rays, table_.has_fixtures, nullptr,
+  return rasterise(pose, rays, nullptr);
+}
+
+// Adds what was sifted to the fresh cells.
+PassCounts Engine::rasterise(const Pose &pose, bool rays, const Runs *runs) noexcept {
+  return kernels_->rasterise(bed_, sifted_, pose, rays, table_.has_fixtures, runs,
                              {columns_.z0, columns_.dz, columns_.nz, fresh_});
 }
 
 void Engine::resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
   is_fresh_ = is_resolved_ = true;
   sift(cloud, pose, 0.0, 0.0);
-  kernels_->rasterise(bed_, sifted_, pose, rays, table_.has_fixtures, &scratch_.runs,
-                      {columns_.z0, columns_.dz, columns_.nz, fresh_});
+  rasterise(pose, rays, &scratch_.runs);
 }
 
 void Engine::drop() noexcept {

@@ -73,6 +73,7 @@ class Engine {
   Zone zone(double margin, double about) const noexcept;
   void sift(const Cloud &cloud, const Pose &prior, double margin, double about) noexcept;
   PassCounts pass_sifted(const Pose &pose, bool rays) noexcept;
+  PassCounts rasterise(const Pose &pose, bool rays, const Runs *runs) noexcept;
 
   EngineSpec spec_;
   Bed bed_;

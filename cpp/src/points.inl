@@ -159,6 +159,11 @@ struct Affine {
   V::F at(V::F x, V::F y, V::F z) const { return x * V::set(a) + y * V::set(b) + z * V::set(c) + V::set(d); }
 };
 
+// n p - d, of p in m.
+inline Affine affine_of(Vec3 n, double d) {
+  return {static_cast<float>(n.x), static_cast<float>(n.y), static_cast<float>(n.z), static_cast<float>(-d)};
+}
+
 inline V::U hash_of(V::F x, V::F y, V::F z) {
   V::U h = (V::bits(x) * V::words(0x9E3779B1u)) ^ (V::bits(y) * V::words(0x85EBCA77u)) ^
            (V::bits(z) * V::words(0xC2B2AE3Du));
@@ -166,3 +171,6 @@ inline V::U hash_of(V::F x, V::F y, V::F z) {
   h *= V::words(0x2C1B3C6Du);
   return h ^ (h >> 13);
 }
+
+// Which points stay where those are kept whose hash has no other bits.
+inline V::M stays(V::U hash, std::uint32_t keep) { return V::none(hash & V::words(~keep)); }

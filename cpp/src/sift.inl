@@ -5,17 +5,16 @@ constexpr int kBlock = 256;  // points between two looks at whether there is roo
 constexpr std::uint32_t kAll = 0xFFFFFFFFu;
 
 struct Sift {
-  float along[2][4];  // x and y from the zone's middle, as affine functions of where the sensor has a point
+  Affine along[2];           // x and y from the zone's middle, of where the sensor has a point
   float inner[2], outer[2];  // halves of the zone's edges, m
   Sifted &out;
   alignas(64) float held[3][kBlock + V::kLanes];  // of a block, those whose hash lets them stay
 
   Sift(const Zone &zone, const Pose &prior, Sifted &sifted) : out(sifted) {
-    for (int i = 0; i < 3; ++i)
-      for (int axis = 0; axis < 2; ++axis) along[axis][i] = static_cast<float>(prior.R[3 * axis + i]);
-    along[0][3] = static_cast<float>(prior.t.x - zone.middle[0]);
-    along[1][3] = static_cast<float>(prior.t.y - zone.middle[1]);
+    const double t[2] = {prior.t.x, prior.t.y};
     for (int axis = 0; axis < 2; ++axis) {
+      const double *row = prior.R + 3 * axis;
+      along[axis] = affine_of({row[0], row[1], row[2]}, zone.middle[axis] - t[axis]);
       inner[axis] = static_cast<float>(zone.inner[axis]);
       outer[axis] = static_cast<float>(zone.outer[axis]);
     }
@@ -25,13 +24,9 @@ struct Sift {
     }
   }
 
-  static V::F at(const float f[4], V::F x, V::F y, V::F z) {
-    return x * V::set(f[0]) + y * V::set(f[1]) + z * V::set(f[2]) + V::set(f[3]);
-  }
   static V::M within(const float half[2], V::F u, V::F v) {
     return V::both(V::lt(u, V::set(half[0])), V::lt(v, V::set(half[1])));
   }
-  static V::M stays(V::U hash, std::uint32_t keep) { return V::none(hash & V::words(~keep)); }
 
   // The next places of a stream; its count is kept by the caller, in a register.
   struct End {
@@ -51,7 +46,7 @@ struct Sift {
   template <bool kThinned>
   [[gnu::always_inline]] void place(V::F x, V::F y, V::F z, V::M real, End &amid, End &outline) const {
     const V::F size = V::greater(V::magnitude(x), V::greater(V::magnitude(y), V::magnitude(z)));
-    const V::F u = V::magnitude(at(along[0], x, y, z)), v = V::magnitude(at(along[1], x, y, z));
+    const V::F u = V::magnitude(along[0].at(x, y, z)), v = V::magnitude(along[1].at(x, y, z));
     const V::M sound = V::both(V::lt(V::set(0.0f), size), V::lt(size, V::set(Cloud::farthest)));
     const V::M near = V::both(V::both(real, sound), within(outer, u, v)), inside = within(inner, u, v);
     if (V::mask(near) == 0) return;

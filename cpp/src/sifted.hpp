@@ -1,5 +1,5 @@
-// The points of one scan that tell of the bed and its load, as a prior has them in the bed frame: all that
-// later stages look at, however many points the scan has.
+// The points of one scan that tell of the bed and its load, as the sensor has them: all that later stages look
+// at, however many points the scan has.
 #pragma once
 
 #include "bed.hpp"
@@ -9,7 +9,7 @@ namespace volest {
 // No more points than there is room for: when it is full half of them go, by the hash of their coordinates, so
 // that which of them stay does not depend on their order.
 struct Stream {
-  float *x, *y, *z;  // [capacity + kStreamRoom] m, as the sensor has them
+  float *x, *y, *z;  // [capacity + kStreamRoom] m
   int capacity, count;
   std::uint32_t keep;  // those stay whose hash has no other bits
 
@@ -22,7 +22,6 @@ struct Sifted {
   Stream amid;     // well inside all walls: load, and what hangs over it
   Stream outline;  // about walls and wall tops, and just outside of them
 
-  bool is_empty() const { return amid.count + outline.count == 0; }
   // So many points a cell tell all that its surface shows.
   static int amid_capacity(const Grid &g) { return g.size() < 2048 ? 16384 : 8 * g.size(); }
   static int outline_capacity(const Grid &g) {
