@@ -19,7 +19,7 @@ from volest import Estimator, RangeImage, Result, Truck
 from volest.bed import BedModel, Layout
 from volest.pointcloud import Frame
 from volest.pose import Pose
-from volest.registration import prior_of, reach_m
+from volest.registration import prior_of
 from volest.simulate import simulate
 from volest.simulate.scene import scene_from_dict
 from volest.simulate.sensor import ray_directions
@@ -229,7 +229,7 @@ def bed_finder(load: Load, made: Estimator | None = None) -> Callable[[], Matrix
     made = made or Estimator(load.truck)
     (sensor,), (xyz,) = load.truck.sensors, load.scans.values()
     prior, points = prior_of(sensor), Frame.of(xyz).points
-    find, reach = made._engine.find_bed, reach_m(made.bed, prior)  # as `place` does
+    find, reach = made._engine.find_bed, prior.core.reach_m(made._engine)  # as `place` does
     return lambda: find(points, prior.pose, prior.relative_std, prior.rays, reach).pose
 
 

@@ -85,7 +85,7 @@ def find(seed: int, gates: bool) -> list[Found]:
         empty = {} if gates else poses_of_empty(truck)
     found = []
     for sensor in truck.sensors:
-        placed = place(estimator._engine, estimator.bed, prior_of(sensor), Frame.of(made.scans[sensor.id][0].xyz))
+        placed = place(estimator._engine, prior_of(sensor), Frame.of(made.scans[sensor.id][0].xyz))
         if isinstance(placed, Misfit):
             found.append(Found(seed, scene.load.kind, visible))
             continue

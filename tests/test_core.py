@@ -339,7 +339,7 @@ def test_grids_that_are_too_large_are_refused() -> None:
     arguments = {"x0": 0.0, "y0": 0.0, "cell": 0.1, "nx": 5000, "ny": 10, "z0": 0.0, "dz": 0.1, "nz": LEVELS}
     rest = {name: getattr(bed, name) for name in ("walls", "rim", "skin", "liner", "covered", "floor", "fixtures")}
     with pytest.raises(ValueError, match="4096 cells"):
-        Engine(**arguments, scale=1.0, wall_std=bed.wall_std_m, **rest)
+        Engine(**arguments, scale=1.0, floor_std=0.0, wall_std=bed.wall_std_m, **rest)
 
 
 def test_an_engine_that_saw_nothing_holds_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from simulated_loads import BED, MAST, TOP, covers, error_of, estimator_of, scans_of, scene
 
 from volest import Result
-from volest.disturbance import Disturbance, Sight
-from volest.frames import Change, changed_fraction
+from volest.frames import changed_fraction
 from volest.simulate import Scene, Simulated, simulate
 from volest.simulate.scene import scene_from_dict, scene_to_dict
 
@@ -158,18 +156,6 @@ def test_the_changed_part_is_the_part_that_changed(step: float, part: float, see
     assert changed_fraction(heights, 0.05) == pytest.approx(raised.mean(), abs=3 / 60)
     assert changed_fraction(noise, 0.05) == 0.0
     assert changed_fraction(np.full_like(noise, np.nan), 0.05) == 0.0
-
-
-@given(st.integers(0, 1000), st.integers(0, 1000), st.floats(0, 1), st.floats(0, 3))
-def test_disturbances_only_widen(used: int, rejected: int, hanging: float, blind_m2: float) -> None:
-    sight = Sight(used, used + rejected, rejected, int(hanging * rejected), 0.9)
-    budget = {"hidden": 0.1, "surface": 0.02, "pose": 0.03}
-    still = Disturbance(sight, False, blind_m2, ())
-    moved = replace(still, changes=(Change(0.1, 4.0, 6.0),))
-    widened, wider = (d.widened(budget, 5.0, 8.0, 1.0) for d in (still, moved))
-    assert all(budget[source] <= widened[source] <= wider[source] for source in budget)
-    assert wider["surface"] >= 1.0
-    assert moved.degrades
 
 
 @pytest.mark.parametrize("sensor", [TOP, MAST], ids=["top", "mast"])

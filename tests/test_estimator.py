@@ -37,7 +37,7 @@ from volest import Estimator, InputError, PackedPoints, RangeImage, Result, Scan
 from volest.pointcloud import Frame
 from volest.pose import Pose
 from volest.simulate import Simulated, random_scene, simulate
-from volest.uncertainty import GENERIC, UNFAMILIAR
+from volest.uncertainty import GENERIC
 
 Cloud = NDArray[np.float32]
 
@@ -565,8 +565,8 @@ def test_what_is_unlike_all_that_was_learned_from_is_flagged_and_wider(
     assert ("unfamiliar" in result.flags) == bool(told)
     assert result.volume_budget_m3 is not None
     assert estimator.terms is not None
-    hidden = GENERIC.budget_m3(estimator.terms)["hidden"]
-    assert result.volume_budget_m3["hidden"] == pytest.approx((UNFAMILIAR if told else 1.0) * hidden)
+    pose = GENERIC.budget_m3(estimator.terms)["pose"]
+    assert result.volume_budget_m3["pose"] == pytest.approx((1.5 if told else 1.0) * pose)
 
 
 # --- a real pair of scans ---------------------------------------------------------------------------------------------

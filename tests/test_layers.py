@@ -29,7 +29,7 @@ LAYERS = [
     ["volest"],
     ["load"],
     ["estimator"],
-    ["disturbance", "fusion", "weight"],
+    ["fusion", "weight"],
     ["frames", "hidden", "result", "uncertainty"],
     ["meshbed", "reference", "registration"],
     ["walls"],

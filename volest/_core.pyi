@@ -72,6 +72,7 @@ class Engine:
         scale: float,
         walls: NDArray[np.float64],
         rim: NDArray[np.float64],
+        floor_std: float,
         wall_std: NDArray[np.float64],
         skin: NDArray[np.float64],
         liner: NDArray[np.float64],
@@ -93,22 +94,12 @@ class Engine:
     @staticmethod
     def told(pose: NDArray[np.float64], std: NDArray[np.float64]) -> Registration: ...
     def pass_over(self, points: Points, found: Registration, rays: bool) -> PassCounts: ...
-    def place(
-        self,
-        points: Points,
-        prior: NDArray[np.float64],
-        std: NDArray[np.float64],
-        rays: bool,
-        reach: float,
-        starts: NDArray[np.float64] | None = None,
-    ) -> tuple[Registration, PassCounts]: ...
     def keep(self) -> None: ...
     def drop(self) -> None: ...
     def clear(self) -> None: ...
     def add(self, points: Points, pose: NDArray[np.float64], rays: bool) -> PassCounts: ...
     def finish(self, prior_height: float = 0.0, prior_reach: float = 0.0) -> SurfaceCounts: ...
     def resolve(self, points: Points, found: Registration, rays: bool) -> None: ...
-    def complete(self, weights: NDArray[np.float32] | None, most_unresolved: int) -> SurfaceCounts: ...
     def lower_hidden(self, weights: NDArray[np.float32]) -> None: ...
     def hidden_features(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
     def cover(self) -> Literal["none", "likely", "sure"]: ...
@@ -121,6 +112,58 @@ class Engine:
     bound: NDArray[np.float32]
     distance: NDArray[np.float32]
     state: NDArray[np.uint8]
+
+class SensorPrior:
+    def __init__(self, pose: NDArray[np.float64], std: NDArray[np.float64], std_m: float, rays: bool) -> None: ...
+    def reach_m(self, engine: Engine) -> float: ...
+
+class Placement:
+    found: Registration
+    counts: PassCounts
+    rays: bool
+    moved: bool
+
+class Sight:
+    used: int
+    rejected: float
+    hanging: float
+
+class Knowledge:
+    def __init__(
+        self, weights: NDArray[np.float32] | None, calibration: NDArray[np.float64], own_bed: bool
+    ) -> None: ...
+
+class Assessment:
+    verdict: Literal["ok", "degraded", "nothing_inside", "covered", "dust"]
+    flags: tuple[str, ...]
+    sight: Sight
+    integral: Integral
+    terms: NDArray[np.float64]
+    budget_m3: dict[str, float]
+    volume_m3: tuple[float, float, float, float]
+    fill_ratio: float
+    seen_fraction: float
+    centroid_m: tuple[float, float, float] | None
+
+UNITS_M: tuple[float, ...]
+FLIPS: tuple[tuple[float, float, float], ...]
+Scans = Sequence[tuple[Points, Placement, int]]
+
+def place(engine: Engine, points: Points, prior: SensorPrior, find_bed: bool) -> tuple[str, int, Placement]: ...
+def check_reference(
+    engine: Engine, points: Points, pose: NDArray[np.float64], rays: bool
+) -> tuple[str, int, Placement]: ...
+def complete(engine: Engine, scans: Scans, known: Knowledge) -> Sight: ...
+def assess(
+    engine: Engine,
+    scans: Scans,
+    known: Knowledge,
+    range_noise_m: float,
+    changes: Sequence[tuple[float, float, float]],
+) -> Assessment: ...
+def budgets(
+    calibration: NDArray[np.float64], terms: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 
 class Fused:
     net_mass_kg: tuple[float, float, float, float]

@@ -149,6 +149,7 @@ class BedModel:
             scale=layout.scale,
             walls=self.walls,
             rim=self.rim,
+            floor_std=self.floor_std_m,
             wall_std=self.wall_std_m,
             skin=self.skin,
             liner=self.liner,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -19,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from volest import _core
 from volest._core import Integral, RayReach
 from volest.bed import BedModel, Layout, PlacedScan
-from volest.disturbance import Disturbance, Sight
 from volest.errors import InputError, ScanError
 from volest.frames import Change, change_between
 from volest.fusion import fuse
@@ -32,10 +30,10 @@ from volest.meshbed import points_of_mesh
 from volest.pointcloud import Frame, PackedPoints, RangeImage, is_return
 from volest.quantity import Quantity
 from volest.reference import bed_from_scans, refined_bed
-from volest.registration import FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of, reach_m
-from volest.result import Result, Status, Surface
+from volest.registration import COVERED, FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
+from volest.result import SEEN, Result, Status, Surface
 from volest.truck import Scale, Sensor, Truck
-from volest.uncertainty import GENERIC, SEEN, UNFAMILIAR, Calibration, Terms, is_familiar, terms_of
+from volest.uncertainty import GENERIC, Calibration, Terms
 from volest.weight import GrossMass, gross_mass, net_mass
 
 __all__ = ["Estimator", "Scan"]
@@ -44,13 +42,7 @@ Scan = NDArray[np.floating] | PackedPoints | RangeImage
 _Outcome = SimpleQueue[Result | BaseException]  # of one load
 _Task = tuple[Mapping[str, Any], _Outcome]
 
-OCCLUDED_BELOW = 0.5  # seen fraction under which the answer is more guess than sight
-SPARSE_BELOW = 0.35  # part of the footprint with returns of its own
-OVERHANG_ABOVE = 0.03  # returns beside the bed for each over it
-CARRY_BACK_BELOW = 0.05  # fill ratio
-MOST_UNRESOLVED = 16  # cells that a second pass over the points is not worth
-BEYOND_REPAIR = 0.5  # part of the returns over the bed that are of no surface: dust may pass for one then
-COVERED = "a sheet lies over the bed from wall to wall: what is under it cannot be seen"
+NOTHING_INSIDE = "no return comes from inside the bed"
 MESH_PRIOR = Prior(np.eye(4), np.array([1e-3] * 3 + [3e-4] * 3), rays=False)  # a mesh is told in the bed frame
 AHEAD = 4  # loads that are asked for ahead, for each worker
 MOST_FRAMES = 64
@@ -69,7 +61,7 @@ class Estimator:
 
     def __init__(self, truck: Truck, *, find_bed: bool = True, lower_hidden: bool = True) -> None:
         self.truck = truck
-        self._finds_bed, self._lowers_hidden = find_bed, lower_hidden
+        self._finds_bed = find_bed
         self._sensors: dict[str | None, Sensor | None] = {sensor.id: sensor for sensor in truck.sensors} or {None: None}
         self._priors = {name: prior_of(sensor) for name, sensor in self._sensors.items()}
         learned = truck.commissioned
@@ -81,11 +73,14 @@ class Estimator:
         else:
             self._empty = BedModel.stored(_layout(truck), learned.bed)
         self._is_nominal = learned is None and not truck.bed.reference
-        self._hidden_weights = generic_weights() if learned is None else learned.hidden_weights
-        self._calibration = GENERIC if learned is None else Calibration.stored(learned.calibration)
+        weights = generic_weights() if learned is None else learned.hidden_weights
+        calibration = GENERIC if learned is None else Calibration.stored(learned.calibration)
+        self._known = _core.Knowledge(
+            weights if lower_hidden else None, np.array(astuple(calibration)), learned is not None
+        )
         self._set_bed(self._empty)
         self._rays: deque[tuple[NDArray[np.float32], Prior, RayReach]] = deque(maxlen=MOST_RAYS)
-        self.terms: Terms | None = None  # and what its error grows with
+        self._assessed: _core.Assessment | None = None
         self._lock = threading.Lock()
         self._idle: SimpleQueue[Estimator] = SimpleQueue()  # twins of `estimate_many`
 
@@ -190,87 +185,59 @@ class Estimator:
             if not frame.has_return():
                 continue
             prior = self._prior(sensor)
-            found = place(self._engine, self.bed, prior, self._ahead(frame, prior), find_bed=self._finds_bed)
+            found = place(self._engine, prior, self._ahead(frame, prior), find_bed=self._finds_bed)
             if isinstance(found, Misfit):
-                return self._misfit(found, prior, frame)
+                return self._rejected(found.flag, found.reason)
             placed.setdefault(sensor.id if sensor else None, []).append(found)
         if not placed:
             return self._rejected("no_points", "no scan has a single return")
         placements = [placement for series in placed.values() for placement in series]
         if self._is_nominal:
             self._refine(placements)
-        changes = tuple(self._change(series) for series in placed.values() if len(series) > 1)
+        changes = [self._change(series) for series in placed.values() if len(series) > 1]
         # Passed over once more only where another bed or single frames came between.
-        again = changes or self.bed is not self._empty
-        sight = self._look(placements) if again else self._surface_of(placements)
-        if sight.used == 0:
-            return self._rejected("no_points", "no return comes from inside the bed")
-        cover = self._engine.cover()
-        if cover == "sure":
-            return self._rejected("tarp", COVERED)
-        if sight.rejected_fraction > BEYOND_REPAIR:
-            return self._rejected("dust", f"{100 * sight.rejected_fraction:.0f} % of the returns are of no surface")
+        if changes or self.bed is not self._empty:
+            self._look(placements)
         noise = max(s.range_noise_m if s else 0.01 for s, _ in frames)
-        blind_m2 = self._blind_m2(placed.values())
-        disturbance = Disturbance(sight, cover == "likely", blind_m2, changes)
-        return self._assess(placements, noise, disturbance)
+        scans = [(p.frame.points, p.core, i) for i, series in enumerate(placed.values()) for p in series]
+        return self._told(_core.assess(self._engine, scans, self._known, noise, changes))
 
     def _refine(self, placements: Sequence[Placement]) -> None:
         """Puts the walls of a nominal bed where these scans show them, if it seems to be elsewhere."""
         if not any(p.found.walls_off for p in placements):
             return
-        self._surface_of(placements)
+        self._complete(placements)
         scans = [PlacedScan(p.xyz, p.pose, p.rays, 0.0) for p in placements]
         refined = refined_bed(self.bed, scans, self.height_m())
         if refined is not self.bed:
             self._set_bed(refined)
 
-    def _look(self, placements: Sequence[Placement]) -> Sight:
+    def _look(self, placements: Sequence[Placement]) -> None:
         """Gives the engine these scans instead of what it holds."""
         engine = self._engine
         engine.clear()
         for p in placements:
             engine.pass_over(p.frame.points, p.found, p.rays)
             engine.keep()
-        return self._surface_of(placements)
 
-    def _surface_of(self, placements: Sequence[Placement]) -> Sight:
-        """The surface that the engine makes of these scans, which it holds."""
-        engine = self._engine
-        weights = self._hidden_weights if self._lowers_hidden else None
-        counts = engine.complete(weights, MOST_UNRESOLVED)
-        if counts.unresolved > MOST_UNRESOLVED:
-            for p in placements:
-                engine.resolve(p.frame.points, p.found, p.rays)
-            counts = engine.complete(weights, sys.maxsize)
-        load = sum(p.counts.load for p in placements)
-        others = sum(p.counts.wall + p.counts.fixture for p in placements)
-        # The engine looks at so many of the returns as it has room for; the placements tell of all.
-        share = load / max(load + others, 1)
-        return Sight(counts.used, counts.used + counts.rejected, counts.rejected, counts.hanging, share)
+    def _complete(self, placements: Sequence[Placement]) -> None:
+        """The surface of these scans, which the engine holds."""
+        _core.complete(self._engine, [(p.frame.points, p.core, 0) for p in placements], self._known)
 
     def _change(self, series: Sequence[Placement]) -> Change:
         """What changed between the frames of one sensor."""
         heights, volumes = [], []
         for frame in series:
             self._look([frame])
+            self._complete([frame])
             heights.append(np.where(self.seen(), self.height_m(), np.float32(np.nan)))
             volumes.append(self.integral().volume)
         return change_between(np.stack(heights), volumes, self.bed.layout.scale)
 
-    def _misfit(self, misfit: Misfit, prior: Prior, frame: Frame) -> Result:
-        """Why there is no estimate; a sheet hides the walls that the bed is found by."""
-        if misfit.flag in ("no_bed", "sensor_moved"):
-            self._engine.clear()
-            self._engine.add(frame.points, prior.pose, prior.rays)
-            self._engine.finish()
-            if self._engine.cover() == "sure":
-                return self._rejected("tarp", COVERED)
-        return self._rejected(misfit.flag, misfit.reason)
-
-    def _blind_m2(self, placed: Collection[Sequence[Placement]]) -> float:
-        """The part of the load's surface that lies in a blind part of a sensor's view."""
-        return self._engine.blind_m2([(s[0].found, [p.frame.points for p in s]) for s in placed if s[0].rays])
+    @property
+    def terms(self) -> Terms | None:
+        """What the error grows with of the load that was estimated last."""
+        return None if self._assessed is None else Terms(*self._assessed.terms.tolist())
 
     def integral(self) -> Integral:
         """The integrals of the load that was measured last."""
@@ -289,43 +256,28 @@ class Estimator:
         seen: NDArray[np.bool_] = self._engine.state == SEEN
         return seen
 
-    def _assess(self, placements: list[Placement], range_noise_m: float, disturbance: Disturbance) -> Result:
-        """The result that the integrals tell, with its budget, flags and status."""
-        integral = self.integral()
-        terms = self.terms = terms_of(integral, self.bed, placements, range_noise_m)
-        _, hidden, between, seen = integral.area
-        seen_fraction = (seen + between) / (seen + between + hidden)
-        familiar = is_familiar(integral, seen_fraction, range_noise_m, self.truck.commissioned is not None)
-        wider = 1.0 if familiar else UNFAMILIAR
-        parts = {source: wider * float(std) for source, std in self._calibration.budget_m3(terms).items()}
-        parts = disturbance.widened(parts, integral.volume, integral.footprint, self.bed.layout.scale)
-        std = math.hypot(*parts.values())
-        expected = integral.volume - float(self._calibration.excess_m3(terms))
-        volume = Quantity.normal(expected, std, low=0.0)
-        fill = volume.value / integral.struck_capacity
-        flags: dict[str, bool] = {
-            "occluded": seen_fraction < OCCLUDED_BELOW,
-            "sparse": seen < SPARSE_BELOW * integral.footprint,
-            "sensor_moved": any(p.moved for p in placements),
-            "overhang": any(p.counts.beside > OVERHANG_ABOVE * p.counts.inside for p in placements),
-            "empty": expected < 2.0 * std,
-            "carry_back": 2.0 * std <= expected and fill < CARRY_BACK_BELOW,
-            "unfamiliar": not familiar,
-            **disturbance.flags,
-        }
-        degraded = flags["occluded"] or flags["sensor_moved"] or disturbance.degrades
+    def _told(self, load: _core.Assessment) -> Result:
+        """What the core found, as a result."""
+        if load.verdict == "nothing_inside":
+            return self._rejected("no_points", NOTHING_INSIDE)
+        if load.verdict == "covered":
+            return self._rejected("tarp", COVERED)
+        if load.verdict == "dust":
+            return self._rejected("dust", f"{100 * load.sight.rejected:.0f} % of the returns are of no surface")
+        self._assessed = load
+        integral = load.integral
         return Result(
             truck_id=self.truck.id,
-            status="degraded" if degraded else "ok",
-            flags=tuple(flag for flag, raised in flags.items() if raised),
-            volume_m3=volume,
+            status=load.verdict,
+            flags=load.flags,
+            volume_m3=Quantity(*load.volume_m3),
             struck_capacity_m3=integral.struck_capacity,
-            fill_ratio=fill,
-            seen_fraction=seen_fraction,
-            rejected_fraction=disturbance.sight.rejected_fraction,
-            centroid_m=_centroid_m(integral) if integral.volume > std else None,
+            fill_ratio=load.fill_ratio,
+            seen_fraction=load.seen_fraction,
+            rejected_fraction=load.sight.rejected,
+            centroid_m=load.centroid_m,
             heaped_volume_m3=integral.heaped,
-            volume_budget_m3=parts,
+            volume_budget_m3=load.budget_m3,
             surface=self._surface(),
         )
 
@@ -378,7 +330,7 @@ class Estimator:
         for known, told, reach in tuple(self._rays):  # twins add to it, too
             if known is directions and told is prior:
                 return frame.along(reach)
-        reach = self._engine.look_along(directions, prior.pose, reach_m(self.bed, prior))
+        reach = self._engine.look_along(directions, prior.pose, prior.core.reach_m(self._engine))
         self._rays.append((directions, prior, reach))
         return frame.along(reach)
 
@@ -422,7 +374,7 @@ def _bed(
         bed, scans = bed_from_scans(layout, told)
         engine = bed.engine()
         for (path, *_), scan in zip(clouds, scans, strict=True):
-            misfit = check_reference(engine, bed, scan)
+            misfit = check_reference(engine, scan)
             if misfit is not None:
                 return bed, scans, str(path), misfit
         return bed, scans, "", None
@@ -449,11 +401,6 @@ def _reference_cloud(
     if not is_return(xyz).any():
         raise ScanError(f"{path}: reference scan without a single return", flag="no_points")
     return path, sensor.id if sensor is not None else "", prior_of(sensor), xyz
-
-
-def _centroid_m(integral: Integral) -> tuple[float, float, float]:
-    x, y, z = integral.moment
-    return x / integral.volume, y / integral.volume, z / integral.volume
 
 
 def _result(of: _Outcome) -> Result:

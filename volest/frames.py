@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ STEP_M = 0.05  # between mean heights about a cell that differ
 WINDOW, LEAST_SHARED = 2, 8  # cells to each side that are averaged over, and how many of them must be seen
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """How much of the load changed, and the least and the greatest volume that a frame shows [m3]."""
 
     fraction: float  # of the cells that all frames saw

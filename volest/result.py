@@ -16,6 +16,7 @@ from volest.quantity import Quantity
 __all__ = ["FLAGS", "SCHEMA", "Result", "Status", "Surface"]
 
 SCHEMA = "volest/estimate/1"
+OUTSIDE, HIDDEN, BETWEEN, SEEN = range(4)  # cell states of the core
 Status = Literal["ok", "degraded", "rejected"]
 FLAGS = (
     "carry_back",
@@ -53,7 +54,7 @@ class Surface:
     bed: BedModel
     height: NDArray[np.float32]  # (ny, nx) m, also outside of the footprint
     bound: NDArray[np.float32]
-    state: NDArray[np.uint8]  # of the core: 0 outside, 1 hidden, 2 between returns, 3 with returns
+    state: NDArray[np.uint8]  # OUTSIDE, HIDDEN, BETWEEN returns, SEEN
 
     @property
     def x_m(self) -> NDArray[np.float64]:
@@ -83,7 +84,7 @@ class Surface:
     @property
     def seen(self) -> NDArray[np.bool_]:
         """Cells that a sensor saw directly."""
-        seen: NDArray[np.bool_] = self.state >= 2
+        seen: NDArray[np.bool_] = self.state >= BETWEEN
         return seen
 
     @property
@@ -92,7 +93,7 @@ class Surface:
         return float(self.bed.rim[0])
 
     def _over_bed(self, heights: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.where(self.state == 0, np.float32(np.nan), heights)
+        return np.where(self.state == OUTSIDE, np.float32(np.nan), heights)
 
 
 @dataclass(frozen=True, slots=True)

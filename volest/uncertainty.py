@@ -1,28 +1,28 @@
-"""How far the integral is off on average, and what each source adds to the standard uncertainty of the volume."""
+"""What simulated loads teach of errors: how far the integral is off on average, and what each source adds to it.
+
+The arithmetic is the core's (`cpp/src/assessment.cpp`).
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from volest._core import Integral
-from volest.bed import BedModel
+from volest import _core
 from volest.errors import TruckError
-from volest.registration import Placement
 
-__all__ = ["GENERIC", "UNFAMILIAR", "Calibration", "Terms", "is_familiar", "terms_of"]
+__all__ = ["GENERIC", "SOURCES", "Calibration", "Terms"]
 
-HIDDEN, BETWEEN, SEEN = 1, 2, 3  # cell states of the core
+SOURCES = ("hidden", "pose", "reference", "range", "surface")
 Number = float | NDArray[np.float64]
 
 
 class Terms(NamedTuple):
-    """What the errors of one load grow with, or of many, as arrays."""
+    """What the errors of one load grow with, or of many, as arrays (N,)."""
 
     hidden: Number  # m2 out of sight, at the scale of a truck bed
     distance: Number  # m3; out of sight times the distance to the nearest return
@@ -61,82 +61,28 @@ class Calibration:
             raise TruckError(f"section CALI: found {list(numbers)}, expected {len(fields(cls))} numbers, none below 0")
         return cls(*numbers)
 
-    def excess_m3(self, terms: Terms) -> Number:
-        """By how much the integral is too great on average: rays stop at the upper and nearer side of lumps."""
-        return self.excess_per_roughness * terms.seen
+    def excess_m3(self, terms: Terms) -> NDArray[np.float64]:
+        """By how much integrals are too great on average: rays stop at the upper and nearer side of lumps."""
+        return self._told(terms)[1]
 
-    def budget_m3(self, terms: Terms) -> dict[str, Number]:
+    def budget_m3(self, terms: Terms) -> dict[str, NDArray[np.float64]]:
         """Standard uncertainty of the volume by source; they are independent (GUM, JCGM 100:2008, 5.1.2).
 
         hidden: what lies in shadow; pose: where each scan was taken from; reference: the empty bed; range: what the
         sensor's bias leaves after registration; surface: the scatter of the returns and what lies between them.
         """
-        surface = (
-            terms.scatter**2
-            + (self.between_std_per_roughness * terms.between) ** 2
-            + (self.gap_std_per_distance * terms.gap) ** 2
-            + (self.seen_std_per_roughness * terms.seen) ** 2
-        )
-        parts = {
-            "hidden": self.hidden_std_m * terms.hidden
-            + self.hidden_std_per_distance * terms.distance
-            + self.hidden_std_per_roughness * terms.lumps,
-            "pose": self.pose_std_per_std * terms.pose,
-            "reference": self.reference_std_per_std * terms.reference,
-            "range": self.bias_per_noise * terms.noise,
-            "surface": surface**0.5,
-        }
-        return {source: self.factor * std for source, std in parts.items()}
+        return dict(zip(SOURCES, self._told(terms)[0], strict=True))
 
-    def std_m3(self, terms: Terms) -> Number:
+    def std_m3(self, terms: Terms) -> NDArray[np.float64]:
         """The budget's parts together."""
-        return sum(part**2 for part in self.budget_m3(terms).values()) ** 0.5
+        std: NDArray[np.float64] = np.sqrt(np.square(self._told(terms)[0]).sum(axis=0))
+        return std
+
+    def _told(self, terms: Terms) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Budgets (5, N) and excesses (N,), or (5,) and () of one load."""
+        columns = np.asarray(terms, dtype=np.float64)
+        parts, excess = _core.budgets(np.array(astuple(self)), columns.reshape(len(terms), -1).T)
+        return parts.T.reshape(-1, *columns.shape[1:]), excess.reshape(columns.shape[1:])
 
 
 GENERIC = Calibration()  # learned by `python benchmarks/accuracy.py --learn`; see docs/method.md
-
-
-# What was learned from: beds from pick-ups to big tippers, with loads and sensors as random_scene draws them.
-FOOTPRINTS_M2 = (3.5, 16.0)
-ROUGHEST_M = 0.05
-LEAST_SEEN = 0.4
-NOISIEST_M = 0.03
-UNFAMILIAR = 1.5  # how much wider an interval is beyond that
-
-
-def is_familiar(integral: Integral, seen_fraction: float, range_noise_m: float, own_bed: bool) -> bool:
-    """Whether a load is within what the interval was learned from, which may have been loads of its own bed."""
-    return (
-        (own_bed or FOOTPRINTS_M2[0] <= integral.footprint <= FOOTPRINTS_M2[1])
-        and integral.roughness <= ROUGHEST_M
-        and seen_fraction >= LEAST_SEEN
-        and range_noise_m <= NOISIEST_M
-    )
-
-
-def terms_of(integral: Integral, bed: BedModel, placements: Sequence[Placement], range_noise_m: float) -> Terms:
-    """What the errors of a load grow with."""
-    _, hidden, between, seen = integral.area
-    layout, rough, footprint = bed.layout, integral.roughness, integral.footprint
-    depth = integral.volume / max(footprint, 1e-9)
-    sides = (layout.width_m, layout.width_m, layout.length_m, layout.length_m)
-    walls = (depth * side * std for side, std in zip(sides, bed.wall_std_m.tolist(), strict=True))
-    return Terms(
-        hidden=layout.scale * hidden,
-        distance=integral.hidden_distance,
-        lumps=rough * hidden,
-        between=rough * between,
-        gap=integral.gap,
-        seen=rough * seen,
-        scatter=math.sqrt(integral.surface_variance),
-        pose=_pose(integral, placements),
-        reference=math.hypot(bed.floor_std_m * footprint, *walls),
-        noise=range_noise_m * footprint,
-    )
-
-
-def _pose(integral: Integral, placements: Sequence[Placement]) -> float:
-    """Each scan moves its own share of the surface when its pose is off."""
-    total = max(sum(p.counts.inside for p in placements), 1)
-    variances = [(p.counts.inside / total) ** 2 * integral.pose_variance(p.found, p.covariance) for p in placements]
-    return math.sqrt(math.fsum(variances))  # in any order

@@ -11,101 +11,17 @@
 #include <utility>
 #include <vector>
 
-#include "engine.hpp"
+#include "bound_engine.hpp"
 #include "points.hpp"
 
-namespace py = pybind11;
 using namespace volest;
 
 namespace {
-
-using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
-using Masks = py::array_t<std::uint64_t, py::array::c_style | py::array::forcecast>;
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
-
-void expect_shape(const py::array &a, std::initializer_list<py::ssize_t> shape, const char *name) {
-  if (a.ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), a.shape()))
-    return;
-  throw py::value_error(std::string(name) + ": wrong shape");
-}
-
-Pose pose_of(const Doubles &matrix) {
-  expect_shape(matrix, {4, 4}, "pose");
-  const auto m = matrix.unchecked<2>();
-  Pose pose{};
-  for (py::ssize_t i = 0; i < 3; ++i)
-    for (py::ssize_t j = 0; j < 3; ++j) pose.R[3 * i + j] = m(i, j);
-  pose.t = {m(0, 3), m(1, 3), m(2, 3)};
-  return pose;
-}
-
-Doubles matrix_of(const Pose &pose) {
-  Doubles out({4, 4});
-  auto m = out.mutable_unchecked<2>();
-  for (py::ssize_t i = 0; i < 3; ++i)
-    for (py::ssize_t j = 0; j < 3; ++j) m(i, j) = pose.R[3 * i + j];
-  m(0, 3) = pose.t.x;
-  m(1, 3) = pose.t.y;
-  m(2, 3) = pose.t.z;
-  m(3, 0) = m(3, 1) = m(3, 2) = 0.0;
-  m(3, 3) = 1.0;
-  return out;
-}
-
-template <int N>
-py::tuple tuple_of(const double (&numbers)[N]) {
-  py::tuple out(N);
-  for (int i = 0; i < N; ++i) out[i] = numbers[i];
-  return out;
-}
 
 double pose_variance(const Integral &integral, const Registration &found, const Doubles &covariance) {
   expect_shape(covariance, {6, 6}, "covariance");
   return integral.pose_variance(found.pose.t, covariance.data());
 }
-
-// An engine with the memory, the floor and the fixtures that it looks at.
-class BoundEngine {
- public:
-  BoundEngine(const EngineSpec &spec, Bed bed, const Floats &floor, const Masks &fixtures,
-              const Kernels &kernels) {
-    if (spec.nz < 1 || spec.nz > 64 || spec.grid.nx < 1 || spec.grid.ny < 1 || spec.grid.nx > 4096 ||
-        spec.grid.ny > 4096)
-      throw py::value_error("spec: expected 1 to 64 levels and 1 to 4096 cells along each axis");
-    expect_shape(floor, {spec.grid.ny, spec.grid.nx}, "floor");
-    expect_shape(fixtures, {spec.grid.ny, spec.grid.nx}, "fixtures");
-    const auto cells = static_cast<std::size_t>(spec.grid.size());
-    floor_.reset(new float[cells]);
-    std::memcpy(floor_.get(), floor.data(), cells * sizeof(float));
-    bed.floor = floor_.get();
-    fixtures_.reset(new std::uint64_t[cells]);
-    std::memcpy(fixtures_.get(), fixtures.data(), cells * sizeof(std::uint64_t));
-    bed.fixtures = fixtures_.get();
-    memory_.reset(new Piece[Engine::required_bytes(spec) / sizeof(Piece) + 1]);
-    engine_.reset(new Engine(spec, bed, memory_.get(), kernels));
-  }
-  Engine &operator*() { return *engine_; }
-  Engine *operator->() { return engine_.get(); }
-  const Engine *operator->() const { return engine_.get(); }
-
-  template <class T>
-  py::array_t<T> copy(const T *cells) const {
-    const Grid &g = engine_->bed().grid;
-    return py::array_t<T>({g.ny, g.nx}, cells);
-  }
-  const Grid &grid() const { return engine_->bed().grid; }
-  const HeightMap &map() const { return engine_->map(); }
-  const Columns &columns() const { return engine_->columns(); }
-
- private:
-  struct alignas(64) Piece {
-    unsigned char bytes[64];
-  };
-  std::unique_ptr<float[]> floor_;
-  std::unique_ptr<std::uint64_t[]> fixtures_;
-  std::unique_ptr<Piece[]> memory_;
-  std::unique_ptr<Engine> engine_;
-};
 
 // The stages for a named instruction set; the fastest for an empty name.
 const Kernels &kernels_named(const std::string &isa) {
@@ -125,9 +41,10 @@ std::vector<std::string> instruction_sets() {
 }
 
 BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, double z0, double dz, int nz,
-                        double scale, const Doubles &walls, const Doubles &rim, const Doubles &wall_std,
-                        const Doubles &skin, const Doubles &liner, const py::array_t<bool> &covered,
-                        const Floats &floor, const Masks &fixtures, const std::string &isa) {
+                        double scale, const Doubles &walls, const Doubles &rim, double floor_std,
+                        const Doubles &wall_std, const Doubles &skin, const Doubles &liner,
+                        const py::array_t<bool> &covered, const Floats &floor, const Masks &fixtures,
+                        const std::string &isa) {
   expect_shape(walls, {kWalls, 4}, "walls");
   expect_shape(wall_std, {kWalls}, "wall_std");
   expect_shape(skin, {kWalls}, "skin");
@@ -138,6 +55,7 @@ BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, doubl
   Bed bed{};
   bed.grid = spec.grid;
   bed.scale = scale;
+  bed.floor_std = floor_std;
   const auto w = walls.unchecked<2>();
   for (py::ssize_t i = 0; i < kWalls; ++i) {
     bed.walls[i] = {{w(i, 0), w(i, 1), w(i, 2)}, w(i, 3)};
@@ -150,19 +68,8 @@ BoundEngine make_engine(double x0, double y0, double cell, int nx, int ny, doubl
   return BoundEngine(spec, bed, floor, fixtures, kernels_named(isa));
 }
 
-RegistrationPrior prior_of(const Doubles &std) {
-  expect_shape(std, {6}, "std");
-  RegistrationPrior prior{};
-  for (int i = 0; i < 3; ++i) {
-    prior.std_translation[i] = std.at(i);
-    prior.std_rotation[i] = std.at(i + 3);
-  }
-  return prior;
-}
-
-// Where the bed is and, if they are asked for, what the points are when it is there.
-Registration search(BoundEngine &engine, const py::object &points, const Doubles &prior, const Doubles &std,
-                    bool rays, double reach, const std::optional<Doubles> &starts, PassCounts *counts) {
+Registration find_bed(BoundEngine &engine, const py::object &points, const Doubles &prior, const Doubles &std,
+                      bool rays, double reach, const std::optional<Doubles> &starts) {
   const RegistrationPrior wide = prior_of(std);
   const Cloud cloud = view(points);
   const Pose pose = pose_of(prior);
@@ -170,34 +77,8 @@ Registration search(BoundEngine &engine, const py::object &points, const Doubles
     throw py::value_error("starts: wrong shape");
   const double *from = starts ? starts->data() : nullptr;
   const int count = starts ? static_cast<int>(starts->shape(0)) : 1;
-  const py::gil_scoped_release release;  // once for both: to take the lock back may mean to wait for it
-  const Registration found = engine->find_bed(cloud, pose, wide, rays, reach, from, count);
-  if (counts != nullptr) *counts = engine->pass_found(found, rays);
-  return found;
-}
-
-Registration find_bed(BoundEngine &engine, const py::object &points, const Doubles &prior, const Doubles &std,
-                      bool rays, double reach, const std::optional<Doubles> &starts) {
-  return search(engine, points, prior, std, rays, reach, starts, nullptr);
-}
-
-std::pair<Registration, PassCounts> place(BoundEngine &engine, const py::object &points, const Doubles &prior,
-                                          const Doubles &std, bool rays, double reach,
-                                          const std::optional<Doubles> &starts) {
-  PassCounts counts{};
-  const Registration found = search(engine, points, prior, std, rays, reach, starts, &counts);
-  return {found, counts};
-}
-
-// Finishes the surface, and lowers what is hidden unless a second pass over the points is worth it first.
-SurfaceCounts complete(BoundEngine &engine, const std::optional<Floats> &weights,
-                       std::int64_t most_unresolved) {
-  if (weights) expect_shape(*weights, {kHiddenWeights}, "weights");
-  const float *values = weights ? weights->data() : nullptr;
   const py::gil_scoped_release release;
-  const SurfaceCounts counts = engine->finish({0.0, 0.0});
-  if (values != nullptr && counts.unresolved <= most_unresolved) engine->lower(values);
-  return counts;
+  return engine->find_bed(cloud, pose, wide, rays, reach, from, count);
 }
 
 std::shared_ptr<BoundReach> look_along(const BoundEngine &engine, const py::array_t<float> &directions,
@@ -321,8 +202,8 @@ void bind_engine(py::module_ &m) {
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init(&make_engine), py::kw_only(), py::arg("x0"), py::arg("y0"), py::arg("cell"), py::arg("nx"),
            py::arg("ny"), py::arg("z0"), py::arg("dz"), py::arg("nz"), py::arg("scale"), py::arg("walls"),
-           py::arg("rim"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"), py::arg("covered"),
-           py::arg("floor"), py::arg("fixtures"), py::arg("isa") = "")
+           py::arg("rim"), py::arg("floor_std"), py::arg("wall_std"), py::arg("skin"), py::arg("liner"),
+           py::arg("covered"), py::arg("floor"), py::arg("fixtures"), py::arg("isa") = "")
       .def("find_bed", &find_bed, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
            py::arg("reach"), py::arg("starts") = py::none())
       .def("look_along", &look_along, py::arg("directions"), py::arg("prior"), py::arg("reach"))
@@ -333,8 +214,6 @@ void bind_engine(py::module_ &m) {
             return pass_from(e, points, found.pose, rays);
           },
           py::arg("points"), py::arg("found"), py::arg("rays"))
-      .def("place", &place, py::arg("points"), py::arg("prior"), py::arg("std"), py::arg("rays"),
-           py::arg("reach"), py::arg("starts") = py::none())
       .def("keep", [](BoundEngine &e) { e->keep(); })
       .def("drop", [](BoundEngine &e) { e->drop(); })
       .def("clear", [](BoundEngine &e) { e->clear(); })
@@ -354,7 +233,6 @@ void bind_engine(py::module_ &m) {
             e->resolve(cloud, found.pose, rays);
           },
           py::arg("points"), py::arg("found"), py::arg("rays"))
-      .def("complete", &complete, py::arg("weights"), py::arg("most_unresolved"))
       .def("lower_hidden", &lower_hidden_cells, py::arg("weights"))
       .def("hidden_features", &hidden_cells)
       .def("cover",

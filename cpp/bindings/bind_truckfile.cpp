@@ -52,7 +52,7 @@ py::dict bed_of(const TruckFile &file) {
   out["covered"] = row(bed.covered, kWalls);
   out["floor"] = py::array_t<float>({ny, nx}, bed.floor);
   out["fixtures"] = py::array_t<std::uint64_t>({ny, nx}, bed.fixtures);
-  out["floor_std_m"] = file.floor_std;
+  out["floor_std_m"] = file.bed.floor_std;
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include <pybind11/pybind11.h>
 
+void bind_assessment(pybind11::module_ &m);
 void bind_centroids(pybind11::module_ &m);
 void bind_engine(pybind11::module_ &m);
 void bind_fusion(pybind11::module_ &m);
@@ -12,6 +13,7 @@ PYBIND11_MODULE(_core, m) {
   bind_centroids(m);
   bind_points(m);
   bind_engine(m);
+  bind_assessment(m);
   bind_fusion(m);
   bind_lzf(m);
   bind_truckfile(m);

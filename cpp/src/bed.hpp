@@ -13,12 +13,17 @@ struct Bed {
   Plane walls[kWalls];  // normals point into the bed
   double rim[3];        // height of the wall tops: rim[0] + rim[1] x + rim[2] y
   double wall_std[kWalls];  // m; how well each wall's place is known
+  double floor_std;         // m; how well the height of the floor as a whole is known
   double skin[kWalls];      // m; returns this near to a wall belong to the wall, its ribs included
   double liner[kWalls];     // m; thickness that ribs and bulges have on average over a wall
   bool covered[kWalls];     // whether something lies on the wall's top, a rolled-up tarp say, and hides it
   const float *floor;       // grid.size() heights of the empty bed between the walls, m
   const std::uint64_t
       *fixtures;  // grid.size() masks of the levels where something stands in the empty bed's air
+
+  // Inside, at the floor, m.
+  double length() const { return -walls[kFront].d - walls[kRear].d; }
+  double width() const { return -walls[kLeft].d - walls[kRight].d; }
 
   // The gradient of the height over the wall tops.
   Vec3 over_tops() const { return {-rim[1], -rim[2], 1.0}; }

@@ -8,12 +8,9 @@
 // Nothing here allocates, throws or keeps anything; whatever the numbers, the work is bounded.
 #pragma once
 
-namespace volest {
+#include "quantity.hpp"
 
-// A value, its standard uncertainty and its 95 % interval.
-struct Quantity {
-  double value, std, lower95, upper95;
-};
+namespace volest {
 
 // Log-normal bulk densities of the two parts of the waste, as loaded.
 struct WasteDensities {

@@ -139,7 +139,7 @@ TruckFileStatus read_bed(const unsigned char *data, Section section, TruckFile &
   Bed &bed = out.bed;
   bed.grid = spec.grid;
   bed.scale = n[5];
-  out.floor_std = n[6];
+  bed.floor_std = n[6];
   for (int w = 0; w < kWalls; ++w) {
     const double *wall = n + 7 + 4 * w;
     bed.walls[w] = {{wall[0], wall[1], wall[2]}, wall[3]};
@@ -156,7 +156,7 @@ TruckFileStatus read_bed(const unsigned char *data, Section section, TruckFile &
   }
   std::memcpy(bed.rim, n + 23, sizeof bed.rim);
   if (!(bed.grid.cell > 1e-4) || !(spec.dz > 1e-4) || !is_within(bed.scale, 1e-3, 1.0) ||
-      !(out.floor_std >= 0.0))
+      !(bed.floor_std >= 0.0))
     return fail(TruckFileError::kValue, section.at + 16, name);
   if (!are_bounded<float>(at + kBedBytes, cells, kFarthest, wrong))
     return fail(TruckFileError::kValue, section.at + kBedBytes + wrong, name);

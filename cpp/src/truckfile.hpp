@@ -38,7 +38,6 @@ struct StoredSensor {
 struct TruckFile {
   EngineSpec spec;
   Bed bed;
-  double floor_std;  // m
   int sensor_count;
   StoredSensor sensors[kMostSensors];
   const float *hidden;        // kHiddenWeights numbers

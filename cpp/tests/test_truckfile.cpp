@@ -118,7 +118,7 @@ void test_a_sound_file_is_read() {
   CHECK(t.sensor_count == 1 && std::strcmp(t.sensors[0].id, "mast") == 0);
   CHECK(t.sensors[0].pose.t.x == 2.0 && t.sensors[0].pose.t.z == 3.0 && t.sensors[0].range_noise == 0.02);
   CHECK(t.bed.grid.nx == kNx && t.bed.grid.ny == kNy && t.spec.nz == 64 && t.bed.rim[0] == 1.25);
-  CHECK(!t.bed.covered[0] && t.bed.covered[2] && t.floor_std == 0.003);
+  CHECK(!t.bed.covered[0] && t.bed.covered[2] && t.bed.floor_std == 0.003);
   CHECK(t.bed.floor[7] == 0.07f && t.bed.fixtures[14] == 14);
   CHECK(t.hidden[10] == 0.001f * 10.0f && t.calibration_count == 7 && t.calibration[6] == 7.0);
   CHECK(t.truck_bytes == 2 && t.truck[0] == '{');
