@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -31,7 +31,7 @@ from volest.pointcloud import Frame, PackedPoints, RangeImage, is_return
 from volest.quantity import Quantity
 from volest.reference import bed_from_scans, refined_bed
 from volest.registration import COVERED, FLIPS, Misfit, Placement, Prior, check_reference, place, prior_of
-from volest.result import SEEN, Result, Status, Surface
+from volest.result import SEEN, Result, Surface
 from volest.truck import Scale, Sensor, Truck
 from volest.uncertainty import GENERIC, Calibration, Terms
 from volest.weight import GrossMass, gross_mass, net_mass
@@ -39,9 +39,11 @@ from volest.weight import GrossMass, gross_mass, net_mass
 __all__ = ["Estimator", "Scan"]
 
 Scan = NDArray[np.floating] | PackedPoints | RangeImage
+_Found = dict[str, Any]  # fields of a result
 _Outcome = SimpleQueue[Result | BaseException]  # of one load
 _Task = tuple[Mapping[str, Any], _Outcome]
 
+WEIGHED = ("net_mass_kg", "bulk_density_kg_m3", "wet_mass_fraction", "waste_class")
 NOTHING_INSIDE = "no return comes from inside the bed"
 MESH_PRIOR = Prior(np.eye(4), np.array([1e-3] * 3 + [3e-4] * 3), rays=False)  # a mesh is told in the bed frame
 AHEAD = 4  # loads that are asked for ahead, for each worker
@@ -164,19 +166,21 @@ class Estimator:
             raise InputError(f"scans: found {count:,} points, expected at most {MOST_POINTS:,} in all frames together")
         gross = self._gross(gross_kg)
         with self._lock:
-            result = self.measure(frames)
+            found = self._measured(frames)
         if gross is not None:
-            result = self._weigh(result, *gross)
-        lacking = ("weight_missing",) if gross is None and result.status != "rejected" else ()
-        flags = tuple(sorted({*result.flags, *lacking}))
-        elapsed_ms = 1e3 * (time.perf_counter() - started)
-        return replace(result, load_id=load_id, flags=flags, timing_ms={"estimate": elapsed_ms})
+            self._weigh(found, *gross)
+        elif found["status"] != "rejected":
+            found["flags"] = (*found["flags"], "weight_missing")
+        found["flags"] = tuple(sorted(set(found["flags"])))
+        found["timing_ms"] = {"estimate": 1e3 * (time.perf_counter() - started)}
+        return Result(load_id=load_id, **found)
 
     def measure(self, frames: Sequence[tuple[Sensor | None, Frame]]) -> Result:
-        """The method: find the bed in each scan, gather their points, complete the surface, integrate.
+        """The volume alone, of frames whose sensors' poses may be told otherwise than the truck's."""
+        return Result(**self._measured(frames))
 
-        The poses of the frames' sensors may be told otherwise than the truck's.
-        """
+    def _measured(self, frames: Sequence[tuple[Sensor | None, Frame]]) -> _Found:
+        """The method: find the bed in each scan, gather their points, complete the surface, integrate."""
         if self._is_nominal and self.bed is not self._empty:
             self._set_bed(self._empty)
         self._engine.clear()
@@ -256,8 +260,8 @@ class Estimator:
         seen: NDArray[np.bool_] = self._engine.state == SEEN
         return seen
 
-    def _told(self, load: _core.Assessment) -> Result:
-        """What the core found, as a result."""
+    def _told(self, load: _core.Assessment) -> _Found:
+        """What the core found, as fields of the result."""
         if load.verdict == "nothing_inside":
             return self._rejected("no_points", NOTHING_INSIDE)
         if load.verdict == "covered":
@@ -266,20 +270,20 @@ class Estimator:
             return self._rejected("dust", f"{100 * load.sight.rejected:.0f} % of the returns are of no surface")
         self._assessed = load
         integral = load.integral
-        return Result(
-            truck_id=self.truck.id,
-            status=load.verdict,
-            flags=load.flags,
-            volume_m3=Quantity(*load.volume_m3),
-            struck_capacity_m3=integral.struck_capacity,
-            fill_ratio=load.fill_ratio,
-            seen_fraction=load.seen_fraction,
-            rejected_fraction=load.sight.rejected,
-            centroid_m=load.centroid_m,
-            heaped_volume_m3=integral.heaped,
-            volume_budget_m3=load.budget_m3,
-            surface=self._surface(),
-        )
+        return {
+            "truck_id": self.truck.id,
+            "status": load.verdict,
+            "flags": load.flags,
+            "volume_m3": Quantity(*load.volume_m3),
+            "struck_capacity_m3": integral.struck_capacity,
+            "fill_ratio": load.fill_ratio,
+            "seen_fraction": load.seen_fraction,
+            "rejected_fraction": load.sight.rejected,
+            "centroid_m": load.centroid_m,
+            "heaped_volume_m3": integral.heaped,
+            "volume_budget_m3": load.budget_m3,
+            "surface": self._surface(),
+        }
 
     def _gross(self, gross_kg: float | GrossMass | None) -> tuple[GrossMass, Scale] | None:
         """The gross mass with the scale that read it."""
@@ -290,27 +294,21 @@ class Estimator:
             raise InputError(f"truck {self.truck.id}: found a weight but no [scale], expected its tare_kg")
         return (gross_kg if isinstance(gross_kg, GrossMass) else gross_mass(gross_kg, scale)), scale
 
-    def _weigh(self, result: Result, gross: GrossMass, scale: Scale) -> Result:
-        """The result with what the scale adds."""
-        net = net_mass(gross, scale)
-        flags, reasons = (*result.flags, *gross.flags), (*result.reasons, *gross.reasons)
-        if result.volume_m3 is None:
-            return replace(result, flags=flags, reasons=reasons)
-        fused = fuse(result.volume_m3, net, self.truck.waste)
-        status: Status = "degraded" if "weight_volume_mismatch" in fused.flags else result.status
-        return replace(
-            result,
-            status=status,
-            flags=(*flags, *fused.flags),
-            reasons=(*reasons, *fused.reasons),
-            net_mass_kg=fused.net_mass_kg,
-            bulk_density_kg_m3=fused.bulk_density_kg_m3,
-            wet_mass_fraction=fused.wet_mass_fraction,
-            waste_class=fused.waste_class,
-        )
+    def _weigh(self, found: _Found, gross: GrossMass, scale: Scale) -> None:
+        """Adds what the scale tells."""
+        found["flags"], found["reasons"] = (*found["flags"], *gross.flags), (*found.get("reasons", ()), *gross.reasons)
+        if found["status"] == "rejected":
+            return
+        fused = fuse(found["volume_m3"], net_mass(gross, scale), self.truck.waste)
+        if "weight_volume_mismatch" in fused.flags:
+            found["status"] = "degraded"
+        found["flags"] += fused.flags
+        found["reasons"] += fused.reasons
+        for name in WEIGHED:
+            found[name] = getattr(fused, name)
 
-    def _rejected(self, flag: str, reason: str) -> Result:
-        return Result(truck_id=self.truck.id, status="rejected", flags=(flag,), reasons=(reason,))
+    def _rejected(self, flag: str, reason: str) -> _Found:
+        return {"truck_id": self.truck.id, "status": "rejected", "flags": (flag,), "reasons": (reason,)}
 
     def _surface(self) -> Surface:
         """Copies of the height maps of the load that was measured last."""

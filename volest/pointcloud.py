@@ -86,9 +86,12 @@ class Frame:
     def of(cls, given: NDArray[np.floating] | PackedPoints | RangeImage) -> Frame:
         """Of points (N, 3) [m], packed points or a range image; copied only where the core needs another layout."""
         if isinstance(given, RangeImage):
-            directions = np.ascontiguousarray(given.directions, np.float32)
-            image = RangeImage(np.ascontiguousarray(given.range_mm), directions)
-            return cls(Ranges(image.range_mm, directions), image)
+            ranges, directions = (
+                np.ascontiguousarray(given.range_mm),
+                np.ascontiguousarray(given.directions, np.float32),
+            )
+            is_ready = ranges is given.range_mm and directions is given.directions
+            return cls(Ranges(ranges, directions), given if is_ready else RangeImage(ranges, directions))
         if isinstance(given, PackedPoints):
             return cls(_side_by_side(given.xyz_mm[:, :3]))
         xyz = given[:, :3]

@@ -121,18 +121,29 @@ struct Sweep {
       const std::uint32_t *beyond = near + Fan::kWays;
       for (int w = 0; w < Fan::kWays; ++w) near[w] = beyond[w] > near[w] ? beyond[w] : near[w];
     }
+    for (int ring = 0; ring < count; ++ring)
+      join_sides(key + ring * Fan::kWays, scratch.fan.sides + ring * Fan::kWays);
+  }
+
+  // Of each direction and its neighbours to either side the lowest ray.
+  static void join_sides(const std::uint32_t *__restrict ring, std::uint32_t *__restrict sides) {
+    constexpr int kLast = Fan::kWays - 1;
+    const auto lower_of = [](std::uint32_t a, std::uint32_t b) { return a > b ? a : b; };
+    for (int w = 1; w < kLast; ++w) sides[w] = lower_of(lower_of(ring[w - 1], ring[w]), ring[w + 1]);
+    sides[0] = lower_of(lower_of(ring[kLast], ring[0]), ring[1]);
+    sides[kLast] = lower_of(lower_of(ring[kLast - 1], ring[kLast]), ring[0]);
   }
 
   // The lowest ray over a cell, of all directions that it spans.
   std::uint32_t ray_over(int i) const {
-    const std::uint32_t *ring = scratch.fan.key + (scratch.ring[i] - rings.first + 2) * Fan::kWays;
-    const int way = scratch.way[i], span = scratch.span[i], side = span > 0;
-    const auto lower_of = [ring](std::uint32_t best, int at) {
-      const std::uint32_t ray = ring[at & (Fan::kWays - 1)];
-      return ray > best ? ray : best;
-    };
-    std::uint32_t best = lower_of(lower_of(ring[way], way - side), way + side);  // most span three at most
-    for (int w = 2; w <= span; ++w) best = lower_of(lower_of(best, way - w), way + w);
+    const int span = scratch.span[i], at = scratch.place[i] + 2 * Fan::kWays;
+    std::uint32_t best = (span > 0 ? scratch.fan.sides : scratch.fan.key)[at];  // most span three at most
+    const std::uint32_t *ring = scratch.fan.key + (at & ~(Fan::kWays - 1));
+    for (int w = 2; w <= span; ++w)
+      for (const int side : {at - w, at + w}) {
+        const std::uint32_t ray = ring[side & (Fan::kWays - 1)];
+        best = ray > best ? ray : best;
+      }
     return best;
   }
 

@@ -64,8 +64,9 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   p.table.border = arena.take<std::int32_t>(cells);
   p.table.places = arena.take<Places>(static_cast<std::size_t>(CellTable::capacity(g)));
   Scratch &s = p.scratch;
-  s.fan.key =
-      arena.take<std::uint32_t>(static_cast<std::size_t>(Fan::kWays) * static_cast<std::size_t>(Fan::rings(g)));
+  for (std::uint32_t **fan : {&s.fan.key, &s.fan.sides})
+    *fan = arena.take<std::uint32_t>(static_cast<std::size_t>(Fan::kWays) *
+                                     static_cast<std::size_t>(Fan::rings(g)));
   s.way = arena.take<std::int32_t>(cells, 16);
   s.ray = arena.take<std::int32_t>(cells, 16);
   s.span = arena.take<std::int32_t>(cells, 16);

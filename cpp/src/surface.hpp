@@ -26,7 +26,8 @@ struct FreeAir {
 // The rays of one sensor by where they end: their way in so many directions, and in rings one cell wide.
 struct Fan {
   static constexpr int kWays = 256;
-  std::uint32_t *key;  // [kWays * rings(grid)]
+  std::uint32_t *key;    // [kWays * rings(grid)]
+  std::uint32_t *sides;  // [the same] the greatest of each key and of those to either side
   // The farthest two places of the grid are less than nx + ny cells apart; the last two stay empty.
   static int rings(const Grid &g) { return g.nx + g.ny + 4; }
 };
