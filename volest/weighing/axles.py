@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +15,8 @@ __all__ = ["OLDEST_S", "Round", "Rounds", "counted_locations", "rounds_of", "tot
 
 OLDEST_S = 30.0  # three of the slowest repetitions that J1939 has for axle weights
 REGULAR = 0.1  # a location with fewer frames than this part of the most frequent one's came there by mistake
+MANY = 2000  # frames are enough to tell an order
+TRIED = 32  # frames from which on the order is looked for, in case the first round lacks one
 WHOLE_AXLE = 0xF  # the tyre location of a weight that is the whole axle's
 Key = TypeVar("Key", int, str)
 
@@ -28,9 +32,13 @@ class Round:
 class Rounds:
     """Cuts a stream of axle weights into rounds, each location at most once in each."""
 
-    def __init__(self, oldest_s: float = OLDEST_S, order: Sequence[Hashable] = ()) -> None:
-        """`oldest_s`: the longest that a round may take; `order`: of the locations, where they keep to one."""
-        self._oldest_s = oldest_s
+    def __init__(self, oldest_s: float = OLDEST_S, pause_s: float = math.inf, order: Sequence[Hashable] = ()) -> None:
+        """What ends a round, besides a location that comes again.
+
+        `oldest_s`: what a round may take at the longest; `pause_s`: a longer one is between rounds; `order`: of the
+        locations, where they keep to one.
+        """
+        self._oldest_s, self._pause_s = oldest_s, pause_s
         self._rank = {location: rank for rank, location in enumerate(order)}
         self._kg: dict[Hashable, float] = {}
         self._started_s = self._last_s = 0.0
@@ -38,10 +46,10 @@ class Rounds:
 
     def add(self, time_s: float, location: Hashable, kg: float) -> Round | None:
         """Take one weight [kg]; the round that it ends, if it does."""
-        rank = self._rank.get(location, len(self._rank))
-        over = location in self._kg or (bool(self._rank) and rank <= self._last_rank)
-        stale = not 0.0 <= time_s - self._started_s <= self._oldest_s or time_s < self._last_s
-        ended = self.close() if over or stale else None
+        rank = self._rank.get(location, -1)
+        over = location in self._kg or 0 <= rank <= self._last_rank
+        in_time = 0.0 <= time_s - self._last_s <= self._pause_s and time_s - self._started_s <= self._oldest_s
+        ended = self.close() if over or not in_time else None
         if not self._kg:
             self._started_s = time_s
         self._kg[location] = kg
@@ -71,40 +79,67 @@ def counted_locations(locations: Iterable[int]) -> list[int]:
 
 
 def rounds_of(time_s: Sequence[float], locations: Sequence[Key], kg: Sequence[float]) -> tuple[list[Round], set[Key]]:
-    """The rounds of a whole recording, and the locations that came regularly."""
-    frames: dict[Key, int] = {}
-    for location in locations:
-        frames[location] = frames.get(location, 0) + 1
-    most = max(frames.values(), default=0)
-    regular = {location for location, count in frames.items() if count >= REGULAR * most}
-    kept = [i for i, location in enumerate(locations) if location in regular]
-    rounds = Rounds(_oldest_s(time_s, locations, kept), _order(locations, kept, most))
-    ended: list[Round | None] = [rounds.add(time_s[i], locations[i], kg[i]) for i in kept]
-    return [one for one in (*ended, rounds.close()) if one is not None], regular
+    """The rounds of a whole recording, and the locations that came regularly.
+
+    Pauses between the rounds tell them apart and, where there are none, the order of the locations: with either a
+    round in which an axle is missing is not filled up from the next.
+    """
+    count = Counter(locations)
+    most = max(count.values(), default=0)
+    regular = {location for location, seen in count.items() if seen >= REGULAR * most}
+    frames: list[tuple[float, Key, float]] = [
+        frame for frame in zip(time_s, locations, kg, strict=True) if frame[1] in regular
+    ]
+    period_s = _periods_s(frames)
+    rounds = _cut(frames, period_s, ())
+    if _complete(rounds[1:-1], regular) < len(rounds[1:-1]):
+        rounds = _cut(frames, period_s, _order(frames, regular, period_s, most))
+    return rounds, regular
 
 
-def _oldest_s(time_s: Sequence[float], locations: Sequence[Hashable], kept: list[int]) -> float:
-    """One and a half of the mean time between two weights of one location."""
+def _cut(
+    frames: Sequence[tuple[float, Key, float]], period_s: tuple[float, float], order: Sequence[Key]
+) -> list[Round]:
+    rounds = Rounds(min(1.5 * period_s[0], OLDEST_S), 0.6 * period_s[1], order)
+    ended: list[Round | None] = [rounds.add(*frame) for frame in frames]
+    return [one for one in (*ended, rounds.close()) if one is not None]
+
+
+def _complete(rounds: Iterable[Round], regular: set[Key]) -> int:
+    return sum(len(one.kg) == len(regular) for one in rounds)
+
+
+def _periods_s(frames: Sequence[tuple[float, Key, float]]) -> tuple[float, float]:
+    """Mean and median of the time between two weights of one location.
+
+    The mean knows rounds whose order changes from one to the next, the median those in which weights are missing.
+    """
     last: dict[Hashable, float] = {}
     between = []
-    for i in kept:
-        if locations[i] in last:
-            between.append(time_s[i] - last[locations[i]])
-        last[locations[i]] = time_s[i]
-    usual = 1.5 * float(np.mean(between)) if between else OLDEST_S
-    return min(usual, OLDEST_S) if usual > 0.0 else OLDEST_S
+    for time_s, location, _ in frames:
+        if location in last:
+            between.append(time_s - last[location])
+        last[location] = time_s
+    mean, median = (float(np.mean(between)), float(np.median(between))) if between else (0.0, 0.0)
+    return mean if mean > 0.0 else OLDEST_S, median if median > 0.0 else OLDEST_S
 
 
-def _order(locations: Sequence[Key], kept: list[int], most: int) -> list[Key]:
-    """The order of the locations, by number or as they first came, where nearly all rounds keep to it; else none.
-
-    With an order, a round in which an axle is missing is told from the next at once.
-    """
-    came = list(dict.fromkeys(locations[i] for i in kept))
-    for order in (sorted(came), came):
+def _order(
+    frames: list[tuple[float, Key, float]], regular: set[Key], period_s: tuple[float, float], most: int
+) -> list[Key]:
+    """The order of the locations, by number or as they came, to which nearly all rounds keep; else none."""
+    came = [location for _, location, _ in frames]
+    starts = range(min(len(came), TRIED))
+    orders: list[tuple[Key, ...]] = []
+    orders.append(tuple(sorted(regular)))
+    orders += [tuple(dict.fromkeys(came[i : i + MANY])) for i in starts]
+    best: tuple[Key, ...] = ()
+    most_complete = -1
+    for order in dict.fromkeys(orders):
         rank = {location: i for i, location in enumerate(order)}
-        ranks = [rank[locations[i]] for i in kept]
-        backward = sum(after <= before for before, after in pairwise(ranks))
-        if backward <= 1.2 * most:
-            return order
-    return []
+        if len(order) < len(regular) or sum(rank[b] <= rank[a] for a, b in pairwise(came)) > 1.3 * most:
+            continue
+        complete = _complete(_cut(frames[:MANY], period_s, order), regular)
+        if complete > most_complete:
+            best, most_complete = order, complete
+    return list(best)

@@ -41,8 +41,8 @@ def frames(path: Path) -> Iterator[Message]:
     _check_size(path, kind)
     if path.suffix.lower() == ".blf":
         _check_blf(path)
-        with _told(path, kind) as place:
-            reader: Any = readers.BLFReader(str(path))
+        with path.open("rb") as content, _told(path, kind) as place:
+            reader: Any = readers.BLFReader(content)
             yield from _counted(reader, path, place)
         return
     with path.open(encoding="latin-1", newline=None) as file, _told(path, kind) as place:
@@ -153,7 +153,7 @@ def _check_blf(path: Path) -> None:
                     )
                 tail = _rest(tail + content, path, at)
             at += length + length % 4
-    if len(tail.strip(b"\0")) >= OBJECT.size:
+    if b"LOBJ" in tail:
         raise WeightError(f"{path}: byte {size}: the last object is not whole, expected more; is the log cut off?")
 
 
