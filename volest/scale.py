@@ -134,5 +134,5 @@ def scale_table(scale: Scale, directory: Path) -> dict[str, Any]:
 def _told(value: Any) -> Any:
     """Without what is not told: a TOML file knows no null."""
     if isinstance(value, dict):
-        return {key: _told(entry) for key, entry in value.items() if entry is not None and entry != []}
+        return {key: _told(entry) for key, entry in value.items() if entry is not None and entry != ()}
     return [_told(entry) for entry in value] if isinstance(value, list | tuple) else value

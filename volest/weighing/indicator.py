@@ -32,7 +32,7 @@ _Text = Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 ch
 _Texts = Annotated[list[_Text], Meta(max_length=32, description="a list of 1 to 64 characters each")]
 _Kind = Annotated[Literal["gross", "net", "tare"], Meta(description='"gross", "net" or "tare"')]
 _Unit = Annotated[Literal["kg", "t", "g", "mg", "lb"], Meta(description='"kg", "t", "g", "mg" or "lb"')]
-_Kinds = Annotated[dict[str, _Kind], Meta(max_length=32, description="a table of marks")]
+_Kinds = Annotated[dict[str, _Kind], Meta(max_length=32, description='a table of marks, each "gross", "net" or "tare"')]
 
 
 class FormatTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
