@@ -167,7 +167,7 @@ TOLD: dict[str, Any] = {
     "slope_correction": True,
     "temperature_kg_per_c": 0.5,
     "reference_temperature_c": 25.0,
-    "can": {"dbc": "own.dbc", "signal": ["A.b", "A.c"], "quantity": "net", "source_address": 3},
+    "can": {"dbc": "own.dbc", "signal": ["A.b", "A.c"], "quantity": "net", "source_address": 3, "axles": 3},
     "indicator": {"format": "own", "file": "own.toml", "rate_hz": 5.0, "tare_kg": 12.0},
     "cell": [
         {

@@ -148,6 +148,25 @@ def test_axle_that_never_has_a_value_leaves_no_weight(tmp_path: Path) -> None:
     assert any("8 times 'not available'" in reason for reason in gross.reasons)
 
 
+def test_axle_that_a_log_never_has_is_missed_where_the_truck_file_counts_them(tmp_path: Path) -> None:
+    messages = rounds({0x1F: 5000, 0x20: 4000, 0x21: 4000})
+    assert set(read(tmp_path, messages, Scale(tare_kg=1.0, can=CanScale(axles=2))).gross_kg) == {6500.0}
+    series = read(tmp_path, messages, Scale(tare_kg=1.0, can=CanScale(axles=3)))
+    assert np.isnan(series.gross_kg).all()
+    assert "expected 3 axles (scale.can.axles): no sum is the truck's" in series.notes
+
+
+def test_rounds_without_pauses_are_told_apart_by_their_order(tmp_path: Path) -> None:
+    times, messages = count(), []
+    for i in range(12):
+        lost = {2: 0x2F, 5: 0x1F, 6: 0x3F, 9: 0x1F}.get(i)
+        kept = [location for location in (0x1F, 0x2F, 0x3F) if location != lost]
+        messages += [axle(0.1 * next(times), location, 5000 + 10 * i) for location in kept]
+    gross_kg = read(tmp_path, messages).gross_kg
+    expected = [math.nan if i in (2, 5, 6, 9) else 3 * (2500.0 + 5 * i) for i in range(12)]
+    np.testing.assert_array_equal(gross_kg, expected)
+
+
 def test_whole_axle_counts_once_beside_its_tyres() -> None:
     assert counted_locations([0x1F, 0x20, 0x21, 0x30, 0x31, 0x3F]) == [0x1F, 0x20, 0x21, 0x3F]
 

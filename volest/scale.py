@@ -44,6 +44,7 @@ class CanScale(_Table, frozen=True):
     signal: Annotated[str, Meta(pattern=TEXT, description="a weight's name, or MESSAGE.SIGNAL")] | _Signals = "auto"
     quantity: Annotated[Literal["gross", "net"], Meta(description='"gross" or "net"')] = "gross"  # of own signals
     source_address: Annotated[int, Meta(ge=0, le=253, description="a J1939 address, 0 to 253")] | None = None
+    axles: Annotated[int, Meta(ge=1, le=15, description="how many axles the bus weighs, 1 to 15")] | None = None
 
 
 class IndicatorScale(_Table, frozen=True):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["OLDEST_S", "Round", "Rounds", "counted_locations", "rounds_of", "total_kg"]
+__all__ = ["OLDEST_S", "Round", "Rounds", "counted_locations", "rounds_of", "too_few", "total_kg"]
 
 OLDEST_S = 30.0  # three of the slowest repetitions that J1939 has for axle weights
 REGULAR = 0.1  # a location with fewer frames than this part of the most frequent one's came there by mistake
@@ -76,6 +76,11 @@ def counted_locations(locations: Iterable[int]) -> list[int]:
     """
     found = set(locations)
     return sorted(loc for loc in found if loc & 0xF == WHOLE_AXLE or (loc | WHOLE_AXLE) not in found)
+
+
+def too_few(locations: Iterable[int], axles: int | None) -> bool:
+    """Whether these locations are on fewer axles than there are."""
+    return axles is not None and len({location >> 4 for location in locations}) < axles
 
 
 def rounds_of(time_s: Sequence[float], locations: Sequence[Key], kg: Sequence[float]) -> tuple[list[Round], set[Key]]:

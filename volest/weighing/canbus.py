@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from volest.errors import WeightError
 from volest.scale import CanScale, Scale
-from volest.weighing.axles import Round, counted_locations, rounds_of, total_kg
+from volest.weighing.axles import Round, counted_locations, rounds_of, too_few, total_kg
 from volest.weighing.dbc import Decoder, j1939, own_database
 from volest.weighing.series import WeightSeries
 
@@ -46,6 +46,8 @@ CONTEXT = {  # by signal: the field of a WeightSeries and what makes its unit SI
     "RollAngle": ("roll_rad", math.pi / 180.0),
 }
 CONTEXT_MESSAGES = ("CruiseControlVehicleSpeed", "SlopeSensorInformation", "SlopeSensorInformation2")
+MOST_IDENTIFIERS = 100_000
+MOST_SAMPLES = 1_000_000  # of one kind: a week of axle weights
 KG = {"kg": 1.0, "t": 1000.0, "g": 0.001, "lb": 0.45359237, "lbs": 0.45359237, "": 1.0}
 HELD_S = 5.0  # as long a speed or slope is taken for the present one
 NO_AXLE = 0xF0  # an axle location from here on names no axle
@@ -68,6 +70,7 @@ class BusWeights:
     def __init__(self, can: CanScale) -> None:
         """Raises WeightError for a DBC that cannot be read or lacks the signal."""
         self._can = can
+        self.axles = can.axles
         wanted = {message: set(CONTEXT) for message in CONTEXT_MESSAGES}
         self._own: Decoder | None = None
         self.own_factors: dict[str, float] = {}  # kg per unit, by MESSAGE.SIGNAL
@@ -191,14 +194,21 @@ def series_of(frames: Iterable[Message], scale: Scale, where: str) -> WeightSeri
     can = scale.can or CanScale()
     bus, sources = BusWeights(can), Sources(where)
     columns: dict[str, _Column] = {}
-    count, identifiers = 0, set()
+    count = 0
+    identifiers: set[tuple[int, bool]] = set()
     for frame in frames:
         count += 1
-        identifiers.add((frame.arbitration_id, frame.is_extended_id))
+        if len(identifiers) < MOST_IDENTIFIERS:
+            identifiers.add((frame.arbitration_id, frame.is_extended_id))
         for sample in bus.samples(frame):
             if sample.kind == "axles" and can.source_address is None:
                 sources.check(sample)
-            columns.setdefault(sample.kind, _Column()).append(sample)
+            column = columns.setdefault(sample.kind, _Column())
+            column.append(sample)
+            if len(column.locations) > MOST_SAMPLES:
+                raise WeightError(
+                    f"{where}: found more than {MOST_SAMPLES} weights, expected at most that: cut the log"
+                )
     if not count:
         raise WeightError(f"{where}: found no CAN frame, expected a log with frames")
     there = [kind for kind in bus.kinds if kind in columns]
@@ -238,7 +248,11 @@ def _gross(kind: str, column: _Column, scale: Scale, bus: BusWeights) -> tuple[A
         axles = [int(location) for location in column.locations]
         rounds, regular = rounds_of(column.time_s, axles, column.value)
         expected = [*counted_locations(regular)]
-        notes.append(f"axle locations summed: {', '.join(f'0x{location:02X}' for location in expected)}")
+        summed = ", ".join(f"0x{location:02X}" for location in counted_locations(regular))
+        notes.append(f"axle locations summed: {summed}")
+        if too_few(regular, bus.axles):
+            notes.append(f"expected {bus.axles} axles (scale.can.axles): no sum is the truck's")
+            expected = []
         strays = sorted(set(axles) - regular)
         notes += [f"axle location 0x{location:02X}: seen too seldom, not summed" for location in strays]
     gross_kg = np.array([total_kg(one, expected) for one in rounds]) + tare_kg

@@ -12,7 +12,7 @@ import numpy as np
 
 from volest.errors import MissingExtraError, WeightError
 from volest.scale import CanScale, Scale
-from volest.weighing.axles import Rounds, counted_locations, total_kg
+from volest.weighing.axles import Rounds, counted_locations, too_few, total_kg
 from volest.weighing.canbus import HELD_S, OWN, BusWeights, Sample, Sources
 from volest.weighing.corrections import corrected
 from volest.weighing.series import WeightSeries
@@ -49,18 +49,25 @@ def live_weights(
         import can
     except ImportError as error:
         raise MissingExtraError("a CAN interface", "server") from error
-    watch = _Watch(scale, f"{interface} {channel}")
+    where = f"{interface} {channel}"
+    watch = _Watch(scale, where)
     try:
-        with can.Bus(interface=interface, channel=channel, **settings) as bus:
-            while stop is None or not stop.is_set():
-                frame = bus.recv(WAIT_S)
-                if frame is not None:
-                    yield from watch.take(frame)
+        bus = can.Bus(interface=interface, channel=channel, **settings)
     except (can.CanError, OSError, ValueError) as error:
-        if isinstance(error, WeightError):
-            raise
-        reason = " ".join(str(error).split())[:200]
-        raise WeightError(f"{interface} {channel}: no CAN interface to read from ({reason})") from error
+        raise _gone(where, error) from error
+    with bus:
+        while stop is None or not stop.is_set():
+            try:
+                frame = bus.recv(WAIT_S)
+            except (can.CanError, OSError) as error:
+                raise _gone(where, error) from error
+            if frame is not None:
+                yield from watch.take(frame)
+
+
+def _gone(where: str, error: Exception) -> WeightError:
+    reason = " ".join(str(error).split())[:200]
+    return WeightError(f"{where}: no CAN interface to read from ({reason})")
 
 
 class _Watch:
@@ -85,10 +92,12 @@ class _Watch:
                 yield from self._weight(sample)
 
     def _best(self, sample: Sample) -> bool:
-        """Whether no better kind of weight was heard of lately; what only says "not available" is no weight."""
+        """Whether this kind of weight is there at all, and no better one was heard of lately."""
         kinds = self._bus.kinds
         if math.isfinite(sample.value):
             self._heard_s[sample.kind] = sample.time_s
+        if sample.kind not in self._heard_s:
+            return False
         better = kinds[: kinds.index(sample.kind)]
         return not any(sample.time_s - self._heard_s.get(kind, -math.inf) < REMEMBERED_S for kind in better)
 
@@ -107,7 +116,8 @@ class _Watch:
     def _expected(self) -> list[int | str]:
         if self._bus.own_factors:
             return [*self._bus.own_factors]
-        return [*counted_locations(int(name) for name, count in self._frames.items() if count >= KNOWN_FRAMES)]
+        known = [int(name) for name, count in self._frames.items() if count >= KNOWN_FRAMES]
+        return [] if too_few(known, self._can.axles) else [*counted_locations(known)]
 
     def _reading(self, time_s: float, kg: float, kind: str) -> LiveWeight:
         net = kind == "cargo" or (kind == OWN and self._can.quantity == "net")
