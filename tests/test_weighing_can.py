@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from volest import Truck, WeightError
 from volest.load import estimate_files
 from volest.scale import CanScale, Scale
-from volest.weighing import WeightSeries, live_weights, read_weights
+from volest.weighing import WeightSeries, canbus, canlog, live_weights, read_weights
 from volest.weighing.axles import Rounds, counted_locations, total_kg
 from volest.weighing.canbus import RANKS
 from volest.weighing.dbc import group_number, j1939
@@ -375,6 +375,22 @@ def test_line_that_is_no_frame_is_named(tmp_path: Path) -> None:
     asc = write(tmp_path / "w.asc", rounds({0x1F: 5000}, 2))
     asc.write_text(asc.read_text() + " 1.5 1 18FEEA0Bx Rx d 8 GG 00 00 00 00 00 00 00\n")
     assert "cannot be read" in refusal(asc)
+
+
+def test_times_that_count_from_line_to_line_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.asc", rounds({0x1F: 5000}, 2))
+    path.write_text(path.read_text().replace("timestamps absolute", "timestamps relative"))
+    assert "found 'timestamps relative' in its head" in refusal(path)
+
+
+def test_samples_beyond_the_bound_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "w.log", rounds({0x1F: 5000}, 20))
+    monkeypatch.setattr(canbus, "MOST_SAMPLES", 10)
+    assert "found more than 10 weights" in refusal(path)
+    monkeypatch.setattr(canlog, "MAX_FRAMES", 5)
+    assert "found more than 5 frames" in refusal(path)
+    monkeypatch.setattr(canlog, "MAX_BYTES", 100)
+    assert "expected at most 100" in refusal(path)
 
 
 def blf(*objects: bytes, method: int = 2) -> bytes:

@@ -114,6 +114,8 @@ class _Lines:
 def _counted(reader: Any, path: Path, place: _Place) -> Iterator[Message]:
     for frame in reader:
         place.frames += 1
+        if getattr(reader, "timestamps_format", None) == "relative":
+            raise WeightError(f"{path}: found 'timestamps relative' in its head, expected absolute ones")
         if place.frames > MAX_FRAMES:
             raise WeightError(f"{path}: found more than {MAX_FRAMES} frames, expected at most that: cut the log")
         if not math.isfinite(frame.timestamp) or abs(frame.timestamp) > LATEST_S:

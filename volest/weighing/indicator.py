@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ __all__ = ["Format", "Reading", "find_format", "read_indicator", "readings_of", 
 
 FORMATS = Path(__file__).parents[1] / "data" / "indicators.toml"
 MAX_BYTES = 50_000_000
+MAX_READINGS = 1_000_000
 MAX_LINE = 256
 MAX_FRAME = 2048
 KG = {"kg": 1.0, "t": 1000.0, "g": 0.001, "mg": 1e-6, "lb": 0.45359237}
@@ -105,7 +107,9 @@ def read_indicator(path: Path, scale: Scale) -> WeightSeries:
     indicator = scale.indicator
     if indicator is None:
         raise WeightError(f"{path}: expected [scale.indicator] with a format in the truck file")
-    found = list(readings_of(text_of(path), find_format(indicator)))
+    found = list(islice(readings_of(text_of(path), find_format(indicator)), MAX_READINGS + 1))
+    if len(found) > MAX_READINGS:
+        raise WeightError(f"{path}: found more than {MAX_READINGS} lines, expected at most that")
     if not any(found):
         raise WeightError(
             f"{path}: found no line of the format {indicator.format!r} in {len(found)} lines, expected some"
