@@ -223,7 +223,7 @@ def test_bad_truck_file_is_a_usage_error(box: Path, capsys: Capture) -> None:
         ("-5", "found -5 kg"),
         ("nan", "found nan kg"),
         ("1e9", "found 1e+09 kg"),
-        ("can.log", "not read yet"),
+        ("can.log", "cannot be read"),
     ],
 )
 def test_bad_weight_is_a_usage_error(capsys: Capture, weight: str, words: str) -> None:

@@ -34,16 +34,18 @@ LAYERS = [
     ["meshbed", "reference", "registration"],
     ["walls"],
     ["bed"],
+    ["weighing"],
     ["truck"],
     ["truckfile"],
-    ["pose"],
+    ["pose", "scale"],
     ["io"],
     ["pointcloud", "quantity", "voxels"],
     ["schema"],
     ["_core", "_version", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-HEAVY = {"laspy", "lazrs", "llvmlite", "matplotlib", "numba", "open3d", "pye57", "rich", "scipy", "trimesh"}
+HEAVY = {"can", "cantools", "laspy", "lazrs", "llvmlite", "matplotlib", "numba", "open3d", "pye57", "rich", "scipy"}
+HEAVY |= {"trimesh"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volest import Truck, TruckError
+from volest.scale import CanScale, Cell, IndicatorScale
 from volest.truck import Scale, _BedTable, _catalogue, _SensorTable, _WasteTable
 
 FULL: dict[str, Any] = {
@@ -278,6 +279,7 @@ def test_every_key_profile_and_default_is_documented() -> None:
     docs = Path(__file__).parents[1] / "docs"
     page = (docs / "truck.md").read_text("utf-8")
     tables = {"bed": _BedTable, "sensor": _SensorTable, "scale": Scale, "waste": _WasteTable}
+    tables |= {"scale.can": CanScale, "scale.indicator": IndicatorScale, "scale.cell": Cell}
     keys = [f"`{name}.{key}" for name, table in tables.items() for key in table.__struct_fields__]
     assert [key for key in keys if key not in page] == []
     weights = (docs / "weights.md").read_text("utf-8")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from volest import Truck, WeightError
 from volest.truck import Scale
-from volest.weight import GrossMass, gross_mass, net_mass, read_series, settle
+from volest.weight import GrossMass, gross_mass, net_mass, settle
 
 SCALE = Scale(tare_kg=4300.0, tare_std_kg=15.0, gain_std=0.005, resolution_kg=5.0)
 Array = NDArray[np.float64]
@@ -172,13 +172,6 @@ def test_quarter_of_a_million_rows_take_little_time() -> None:
 # --- a file -----------------------------------------------------------------------------------------------------------
 
 
-def test_file_is_read_by_its_header(tmp_path: Path) -> None:
-    path = write(tmp_path / "w.csv", "\ufeffaxle, gross_kg ,time_s\n1,5000.5,0\n2,,0.05\n\n3,nan,\n4,5001,0.15\n")
-    time_s, kg = read_series(path)
-    np.testing.assert_array_equal(time_s, [0.0, 0.05, np.nan, 0.15])
-    np.testing.assert_array_equal(kg, [5000.5, np.nan, np.nan, 5001.0])
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -210,11 +203,6 @@ def test_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "w.csv")
     assert "not a file" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("suffix", [".log", ".asc", ".BLF"])
-def test_can_logs_come_later(tmp_path: Path, suffix: str) -> None:
-    assert "not read yet" in refusal(tmp_path / f"w{suffix}")
 
 
 def test_huge_file_is_refused_unread(tmp_path: Path) -> None:

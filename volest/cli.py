@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     )
     estimate.add_argument("--truck", required=True, type=Path, metavar="TRUCK", help="the truck's truck.toml")
     estimate.add_argument(
-        "--weight", metavar="W", help="gross mass in kg, or a CSV file with the columns time_s,gross_kg"
+        "--weight", metavar="W", help="gross mass in kg, or a file of weights: CSV, CAN log, lines of an indicator"
     )
     estimate.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
     estimate.add_argument("--picture", type=Path, metavar="FILE", help="draw the load as .png, .svg or .pdf")

@@ -116,6 +116,8 @@ class _Inputs:
             files.append(("truck", truck.path, _sha256(truck.path)))
         if isinstance(weight, Path):
             files.append(("weight", weight, _sha256(weight)))
+            told = truck.scale.files if truck.scale is not None else ()
+            files += [("weight's format", path, _sha256(path)) for path in told]
         contents = [f"{role} {digest or path}" for role, path, digest in files]
         contents += [f"weight {weight!r}"] if isinstance(weight, float) else []
         self.load_id = hashlib.sha256("\n".join(sorted(contents)).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -17,6 +17,7 @@ from volest import truckfile
 from volest.errors import TruckError
 from volest.io.mesh import MESH_SUFFIXES
 from volest.pose import Pose
+from volest.scale import Scale, contradiction, resolved, scale_table
 from volest.schema import check, nearest, read_toml
 
 __all__ = ["Bed", "Scale", "Sensor", "Truck", "WasteProfile"]
@@ -49,15 +50,6 @@ class Sensor:
     pose_std_xyz_m: float = DEFAULT_POSE_STD_XYZ_M  # 1-sigma along each axis
     pose_std_rpy_rad: float = math.radians(DEFAULT_POSE_STD_RPY_DEG)  # 1-sigma about each of the sensor's axes
     pose_std_told: bool = False  # False: the two above are defaults
-
-
-class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The truck's scale, zeroed with the empty truck; the [scale] table as it stands in the file."""
-
-    tare_kg: Annotated[float, Meta(ge=0, le=200_000, description="kilograms, 0 to 200000")]
-    tare_std_kg: Annotated[float, Meta(ge=0, le=20_000, description="kilograms, 0 to 20000")] = 20.0
-    gain_std: Annotated[float, Meta(ge=0, le=0.5, description="a relative standard deviation, 0 to 0.5")] = 0.01
-    resolution_kg: Annotated[float, Meta(ge=0, le=1_000, description="kilograms, 0 to 1000")] = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +100,7 @@ class Truck:
         if self.sensors:
             document["sensor"] = [_sensor_table(sensor) for sensor in self.sensors]
         if self.scale is not None:
-            document["scale"] = msgspec.structs.asdict(self.scale)
+            document["scale"] = scale_table(self.scale, self.directory)
         return document
 
     def with_reference(self, scans: Sequence[str]) -> Truck:
@@ -194,7 +186,18 @@ def _build(document: dict[str, Any], where: str, path: Path | None, directory: P
     names = [table.bed.reference] if isinstance(table.bed.reference, str) else table.bed.reference or []
     reference = tuple(_reference(name, ids, directory, where) for name in names)
     bed = Bed(table.bed.length_m, table.bed.width_m, table.bed.height_m, reference)
-    return Truck(table.id, bed, sensors, table.scale, _waste(table.waste, where), path, directory)
+    return Truck(
+        table.id, bed, sensors, _scale(table.scale, where, directory), _waste(table.waste, where), path, directory
+    )
+
+
+def _scale(scale: Scale | None, where: str, directory: Path) -> Scale | None:
+    if scale is None:
+        return None
+    wrong = contradiction(scale)
+    if wrong is not None:
+        raise TruckError(f"{where}: {wrong}")
+    return resolved(scale, directory)
 
 
 def _sensor(table: _SensorTable, where: str) -> Sensor:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +11,13 @@ from numpy.typing import NDArray
 
 from volest.errors import WeightError
 from volest.truck import Scale
+from volest.weighing import read_weights
 
 __all__ = ["GrossMass", "gross_mass", "net_mass"]
 
 MAX_GROSS_KG = 200_000.0
-MAX_BYTES = 50_000_000
 LATEST_S = 1e12  # 30,000 years: no clock
-COLUMNS = ("time_s", "gross_kg")
-CAN_LOGS = (".log", ".asc", ".blf")
+FEW_STABLE = 5  # as many samples that the indicator calls stable are enough to do without the others
 
 BOUNCE_HZ = 1.0  # the slowest bounce of a loaded truck on its springs
 BLOCK_S = 2.5  # a few periods of it
@@ -40,13 +37,19 @@ class GrossMass:
 
 
 def gross_mass(source: float | Path, scale: Scale) -> GrossMass:
-    """The gross mass from one reading [kg] or from a CSV file with the columns `time_s,gross_kg`.
+    """The gross mass from one reading [kg] or from a file of any kind that `volest.weighing` reads.
 
     Raises WeightError for a reading outside of 0 to 200000 kg and for a file that is missing or malformed. A series
-    without a usable sample is no error: its `kg` is None, with the flag `weight_missing`.
+    without a usable sample is no error: its `kg` is None, with the flag `weight_missing`. Where an indicator marks
+    enough of its readings as stable, only these count.
     """
     if isinstance(source, Path):
-        return settle(*read_series(source), scale.resolution_kg)
+        series = read_weights(source, scale)
+        time_s, gross_kg = series.time_s, series.gross_kg
+        if series.stable is not None and (series.stable & np.isfinite(gross_kg)).sum() >= FEW_STABLE:
+            time_s, gross_kg = time_s[series.stable], gross_kg[series.stable]
+        gross = settle(time_s, gross_kg, scale.resolution_kg)
+        return replace(gross, reasons=gross.reasons + series.notes) if gross.flags else gross
     if not 0.0 < source < MAX_GROSS_KG:
         raise WeightError(f"gross weight: found {source:g} kg, expected above 0 and below {MAX_GROSS_KG:g} kg")
     return GrossMass(float(source), _rounding(scale.resolution_kg))
@@ -142,53 +145,3 @@ def _random_effects(means: NDArray[np.float64], stds: NDArray[np.float64]) -> tu
     mean = float(np.average(means, weights=weights))
     # Which of the levels is the load's is not known: the drift is not averaged out.
     return mean, math.hypot(1.0 / math.sqrt(float(np.sum(weights))), drift), drift
-
-
-def read_series(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times [s] and gross masses [kg], (N,) each, of a CSV file; blank, `nan` and infinite entries are NaN.
-
-    Raises WeightError naming the file and the line.
-    """
-    if path.suffix.lower() in CAN_LOGS:
-        raise WeightError(f"{path}: CAN logs are not read yet by this version; expected a number or a CSV file")
-    try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise WeightError(f"{path}: not a file; expected a gross weight in kg or a CSV file")
-        if size > MAX_BYTES:
-            raise WeightError(f"{path}: found {size} bytes, expected at most {MAX_BYTES}")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _parse(file, path)
-    except (OSError, ValueError, csv.Error) as exc:
-        if isinstance(exc, WeightError):
-            raise
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        raise WeightError(f"{path}: cannot be read ({reason}); expected a gross weight in kg or a CSV file") from exc
-
-
-def _parse(lines: object, path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    rows = csv.reader(lines, strict=True)  # type: ignore[arg-type]
-    header = [name.strip() for name in next(rows, [])]
-    missing = [name for name in COLUMNS if header.count(name) != 1]
-    if missing:
-        found = ",".join(header)[:80]
-        raise WeightError(f"{path}: line 1: found {found!r}, expected a header with the columns {','.join(COLUMNS)}")
-    columns = [(header.index(name), name, array("d")) for name in COLUMNS]
-    for row in rows:
-        if not row:
-            continue
-        if len(row) != len(header):
-            raise WeightError(f"{path}: line {rows.line_num}: found {len(row)} columns, expected {len(header)}")
-        for index, name, values in columns:
-            values.append(_number(row[index], f"{path}: line {rows.line_num}: {name}"))
-    time_s, gross_kg = (np.array(values, dtype=np.float64) for _, _, values in columns)
-    return time_s, gross_kg
-
-
-def _number(text: str, where: str) -> float:
-    text = text.strip()
-    try:
-        value = float(text) if text else math.nan
-    except ValueError:
-        raise WeightError(f"{where}: found {text[:40]!r}, expected a number") from None
-    return value if math.isfinite(value) else math.nan
