@@ -1,0 +1,391 @@
+#include "weighing.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace volest {
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+constexpr double kBlock = 2.5;              // s: a few bounces
+constexpr double kSlowest = 1.0;            // Hz, of the bounces of a loaded truck on its springs
+constexpr double kUnseenBounce = 0.01;      // of the gross mass: what a series shorter than a bounce may hide
+constexpr double kOutlier = 4.0;            // scaled median absolute deviations; a pure sine reaches 1.4
+constexpr double kMad = 1.4826;             // from the median absolute deviation to the standard one
+constexpr double kTaperNoise = 10.0 / 7.0;  // equivalent noise bandwidth of the biweight taper
+constexpr double kUnstable = 3.1;           // sigmas: one sound series in 1000 is called unstable
+constexpr double kWide = 0.01;              // of the gross mass
+constexpr double kSwing = 0.02;             // of the gross mass, RMS: more than a truck at rest swings
+constexpr double kTakeIn = 0.6;             // of a distance: what 1.96 standard deviations take in
+constexpr double kRestless = 1.0 / 300.0;   // of its gross mass does a truck move on its scale, in seconds
+constexpr double kJitter = 1.0;             // s by which samples may come out of order
+constexpr double kTiny = 1e-6;              // kg
+constexpr double kLostWave = 0.2;           // s: of a bounce, what a hole between samples takes at most
+constexpr double kUnsteady = 0.1;           // of a bounce that begins or dies within a block, stays in its mean
+constexpr std::int64_t kManySame = 50;      // samples over
+constexpr double kLongSame = 4.0;           // s
+constexpr std::int64_t kEnough = 16;        // samples of a block, where there is time
+constexpr std::int64_t kFewest = 8;         // samples of a block
+constexpr std::int64_t kNeighbours = 32;    // samples looked at before and after a reading that stands still
+
+double square(double x) { return x * x; }
+
+// What the rounding to steps of `resolution` leaves in a mean: all of it (GUM F.2.2.1) where the reading stands
+// still, next to nothing where `scatter` carries it over several steps.
+double rounding(double resolution, double scatter) {
+  if (!(resolution > 0.0)) return 0.0;
+  const double own = square(scatter / resolution) - 1.0 / 12.0;  // before it was rounded, in steps
+  return resolution / std::sqrt(12.0) / (1.0 + 9.0 * std::max(own, 0.0));
+}
+
+// The median; puts the values into another order.
+double median(double *values, std::int64_t n) {
+  double *middle = values + n / 2;
+  std::nth_element(values, middle, values + n);
+  return n % 2 ? *middle : 0.5 * (*middle + *std::max_element(values, middle));
+}
+
+double median_deviation(double *values, std::int64_t n, double from) {
+  for (std::int64_t i = 0; i < n; ++i) values[i] = std::fabs(values[i] - from);
+  return median(values, n);
+}
+
+// --- Which samples are readings of a truck at rest ----------------------------------------------------------
+
+struct Sound {
+  std::int64_t count = 0, rest = 0;
+  bool moved = false, clock_back = false;
+};
+
+Sound take_sound(const WeightSeries &series, WeightSample *out) {
+  Sound sound;
+  double latest = -kLatest;
+  for (std::int64_t i = 0; i < series.count; ++i) {
+    const double time = series.time[i] + 0.0, gross = series.gross[i];  // no -0
+    const bool is_mass = std::fabs(time) < kLatest && gross > 0.0 && gross < kMaxGross;
+    if (std::fabs(time) < kLatest) {
+      sound.clock_back |= time < latest - kJitter;
+      latest = std::max(latest, time);
+    }
+    if (series.moving && series.moving[i]) {
+      sound.moved |= is_mass;
+      continue;
+    }
+    ++sound.rest;
+    if (is_mass) out[sound.count++] = {time, gross};
+  }
+  const auto before = [](const WeightSample &a, const WeightSample &b) {
+    return a.time != b.time ? a.time < b.time : a.gross < b.gross;
+  };
+  if (!std::is_sorted(out, out + sound.count, before)) std::sort(out, out + sound.count, before);
+  return sound;
+}
+
+// Whether samples moved about by more than two steps: what a bounce does, and a scale at rest does not.
+bool is_restless(const WeightSample *s, std::int64_t n, double resolution) {
+  if (n < 4) return false;
+  double values[kNeighbours];
+  for (std::int64_t i = 0; i < n; ++i) values[i] = std::fabs(s[i].gross);
+  const double middle = median(values, n);
+  return median_deviation(values, n, middle) > 1.5 * resolution;
+}
+
+// Whether samples i to j, all the same, stand still amid a bounce: no bounce ends or begins like that.
+bool is_frozen(const WeightSample *s, std::int64_t n, std::int64_t i, std::int64_t j, double resolution) {
+  std::int64_t first = i, last = j;
+  while (first > 0 && i - first < kNeighbours && s[i].time - s[first - 1].time <= 1.0) --first;
+  while (last < n && last - j < kNeighbours && s[last].time - s[j - 1].time <= 1.0) ++last;
+  return is_restless(s + first, i - first, resolution) || is_restless(s + j, last - j, resolution);
+}
+
+// Drops the samples of a reading that was stuck for a while; returns how many are left. A series that never
+// moves is kept, and `all_stuck` says where steps of the resolution do not explain it.
+std::int64_t drop_stuck(WeightSample *s, std::int64_t n, double resolution, bool &all_stuck) {
+  for (std::int64_t i = 0, j; i < n; i = j) {
+    for (j = i + 1; j < n && s[j].gross == s[i].gross;) ++j;
+    const double duration = s[j - 1].time - s[i].time;
+    if (j - i == n)
+      all_stuck = n >= kManySame && duration >= kLongSame && resolution < kRestless * s[i].gross;
+    else if (j - i >= kFewest && duration >= 1.0 && is_frozen(s, n, i, j, resolution))
+      for (std::int64_t k = i; k < j; ++k) s[k].gross = -s[k].gross;  // marks it
+  }
+  const auto is_stuck = [](const WeightSample &x) { return x.gross < 0.0; };
+  if (!std::all_of(s, s + n, is_stuck)) return std::remove_if(s, s + n, is_stuck) - s;
+  for (std::int64_t i = 0; i < n; ++i) s[i].gross = -s[i].gross;
+  all_stuck = true;
+  return n;
+}
+
+// --- One block ----------------------------------------------------------------------------------------------
+
+// How much of a sine of unit variance the biweight taper leaves in a mean over so many periods, at most.
+double leak(double periods) {
+  const double z = kPi * periods;
+  return z * z * z > 15.0 ? 15.0 / (z * z * z) : 1.0;
+}
+
+// The variance of noise from one sample to the next, by fourth differences: a bounce is smooth beside them.
+double noise_variance(const WeightSample *s, std::int64_t n) {
+  double sum = 0.0;
+  for (std::int64_t i = 4; i < n; ++i)
+    sum += square(s[i].gross + s[i - 4].gross - 4.0 * (s[i - 1].gross + s[i - 3].gross) + 6.0 * s[i - 2].gross);
+  return sum / (70.0 * static_cast<double>(n - 4));
+}
+
+// What lies within these is no spike.
+struct Limits {
+  double low, high;
+  bool hold(const WeightSample &x) const { return x.gross >= low && x.gross <= high; }
+};
+
+Limits spike_limits(const WeightSample *s, std::int64_t n, double resolution, double *numbers) {
+  for (std::int64_t i = 0; i < n; ++i) numbers[i] = s[i].gross;
+  const double middle = median(numbers, n);
+  const double reach =
+      kOutlier * std::max(kMad * median_deviation(numbers, n, middle), std::max(resolution, kTiny));
+  return {middle - reach, middle + reach};
+}
+
+// Where the readings are cut off at the top, or 0: they dwell at their highest and hardly below it, but come
+// from far below.
+double cut_off(const WeightSample *s, std::int64_t n, const Limits &limits, double resolution) {
+  double high = 0.0;
+  for (std::int64_t i = 0; i < n; ++i)
+    if (s[i].gross <= limits.high) high = std::max(high, s[i].gross);
+  const double step = std::max(resolution, kTiny);
+  std::int64_t at = 0, near = 0, far = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    at += s[i].gross == high;
+    near += s[i].gross < high && s[i].gross > high - 1.5 * step;
+    far += s[i].gross < high - 2.5 * step;
+  }
+  return at >= kFewest && 5 * at >= n && 10 * far >= n && at > 3 * near ? high : 0.0;
+}
+
+// Samples from `start` on, at least one, and no more than `duration` after it.
+struct Window {
+  double start, duration;
+  // -1 to 1
+  double place(double time) const { return duration > 0.0 ? 2.0 * (time - start) / duration - 1.0 : 0.0; }
+  // The biweight: as smooth at its ends as Hann's, and needs no sine.
+  static double taper(double u) { return square(1.0 - u * u) + 1e-6; }
+};
+
+// The variance that a bounce of unit variance leaves through the holes between samples: a half-wave in each.
+double hole_variance(const WeightSample *s, std::int64_t n, const Window &window) {
+  if (!(window.duration > 0.0)) return 0.0;
+  const double spacing = window.duration / static_cast<double>(n);
+  double sum = 0.0, before = window.start;
+  for (std::int64_t i = 0; i <= n; ++i) {
+    const double now = i < n ? s[i].time : window.start + window.duration, gap = now - before;
+    if (gap > 3.0 * spacing)
+      sum += square(Window::taper(window.place(0.5 * (now + before))) * std::min(gap, kLostWave));
+    before = now;
+  }
+  return sum / square(window.duration * 8.0 / 15.0);  // the taper's mean is 8/15 of its height
+}
+
+WeighedBlock weigh_block(const WeightSample *s, std::int64_t n, const Window &window, double resolution) {
+  const double origin = s[0].gross, count = static_cast<double>(n);
+  double sum = 0.0, sum_kg = 0.0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double taper = Window::taper(window.place(s[i].time));
+    sum += taper;
+    sum_kg += taper * (s[i].gross - origin);
+  }
+  const double mean = origin + sum_kg / sum;
+  double half[2] = {0.0, 0.0};
+  for (std::int64_t i = 0; i < n; ++i) half[2 * i >= n] += square(s[i].gross - mean);
+  const double scatter = (half[0] + half[1]) / count, change = std::fabs(half[0] - half[1]) / count;
+  const double noise = n >= kFewest ? std::min(noise_variance(s, n) * (1.0 + 4.0 / count), scatter) : scatter;
+  const double bounce = scatter - noise, periods = kSlowest * window.duration;
+  const double unseen = kUnseenBounce * mean * std::max(1.0 - periods, 0.0);
+  const double variance = bounce * std::min(square(leak(periods)) + hole_variance(s, n, window), 1.0) +
+                          std::min(change, bounce) * square(kUnsteady) +
+                          noise * std::min(kTaperNoise / count, 1.0);
+  return {mean, variance + square(unseen) + square(kTiny), rounding(resolution, std::sqrt(scatter)), scatter};
+}
+
+// --- Blocks of a series -------------------------------------------------------------------------------------
+
+struct Blocks {
+  WeighedBlock *block;
+  std::int64_t count = 0, used = 0;
+  double rail = 0.0;  // where readings were cut off, if any were
+
+  // Samples cut off at `at` hardly count: their mean may be off by all that they scatter.
+  void add(const WeighedBlock &one, std::int64_t samples, double at) {
+    block[count] = one;
+    if (at > 0.0) {
+      rail = std::max(rail, at);
+      block[count].variance += one.scatter;
+    } else {
+      used += samples;
+    }
+    ++count;
+  }
+};
+
+// Weighs samples that follow each other without a long gap, in blocks of the same duration; those of fewer than
+// `fewest` samples are left out.
+void weigh_stretch(WeightSample *s, std::int64_t n, std::int64_t fewest, double resolution, double *numbers,
+                   Blocks &blocks) {
+  const double span = s[n - 1].time - s[0].time;
+  const double most = static_cast<double>(std::max<std::int64_t>(n / kEnough, 1));
+  const auto parts = static_cast<std::int64_t>(std::min(std::max(std::floor(span / kBlock), 1.0), most));
+  Window window{s[0].time, span / static_cast<double>(parts)};
+  std::int64_t from = 0;
+  for (std::int64_t part = 1; part <= parts; ++part) {
+    const double end = s[0].time + span * (static_cast<double>(part) / static_cast<double>(parts));
+    std::int64_t to = from;
+    while (to < n && (part == parts || s[to].time < end)) ++to;
+    if (to - from >= fewest) {
+      WeightSample *own = s + from;
+      const Limits limits = spike_limits(own, to - from, resolution, numbers);
+      const double rail = cut_off(own, to - from, limits, resolution);
+      const auto is_spike = [&](const WeightSample &x) { return !limits.hold(x); };
+      const std::int64_t kept = std::remove_if(own, s + to, is_spike) - own;
+      blocks.add(weigh_block(own, kept, window, resolution), kept, rail);
+    }
+    from = to;
+    window.start = end;
+  }
+}
+
+void weigh_stretches(WeightSample *s, std::int64_t n, double resolution, double *numbers, Blocks &blocks) {
+  for (std::int64_t i = 1; i < n; ++i) numbers[i - 1] = s[i].time - s[i - 1].time;
+  const double gap = n > 1 ? std::max(kBlock, static_cast<double>(kFewest) * median(numbers, n - 1)) : kBlock;
+  for (std::int64_t from = 0, to; from < n; from = to) {
+    for (to = from + 1; to < n && s[to].time - s[to - 1].time <= gap;) ++to;
+    if (to - from >= std::min(kFewest, n))
+      weigh_stretch(s + from, to - from, std::min(kFewest, n), resolution, numbers, blocks);
+  }
+  if (blocks.count == 0) weigh_stretch(s, n, 1, resolution, numbers, blocks);  // nothing but gaps
+}
+
+// --- The level ----------------------------------------------------------------------------------------------
+
+// The greatest chi-square over its degrees of freedom that chance explains: its cube root is close to normal
+// (Wilson and Hilferty 1931).
+double chance(double freedom) {
+  const double spread = 2.0 / (9.0 * freedom), root = 1.0 - spread + kUnstable * std::sqrt(spread);
+  return root * root * root;
+}
+
+struct Level {
+  double mean, variance, drift;
+  double scatter;  // variance of the samples about it, as the blocks count
+};
+
+double weight(const WeighedBlock &b, double between) {
+  return 1.0 / (b.variance + square(b.rounding) + between);
+}
+
+double weighted_mean(const Blocks &blocks, double between) {
+  double sum = 0.0, sum_kg = 0.0;
+  const double origin = blocks.block[0].mean;
+  for (std::int64_t i = 0; i < blocks.count; ++i) {
+    const double w = weight(blocks.block[i], between);
+    sum += w;
+    sum_kg += w * (blocks.block[i].mean - origin);
+  }
+  return origin + sum_kg / sum;
+}
+
+// The standard deviation that takes in the levels of all blocks, over what each leaves unsure.
+double range(const Blocks &blocks, double mean) {
+  double most = 0.0;
+  for (std::int64_t i = 0; i < blocks.count; ++i)
+    most = std::max(most, std::fabs(blocks.block[i].mean - mean) - 2.0 * std::sqrt(blocks.block[i].variance));
+  return kTakeIn * most;
+}
+
+// The random-effects mean of DerSimonian and Laird (1986). What scatters between the blocks beyond chance is
+// drift: which of the levels is the load's is not known then, so it is not averaged out.
+Level level(const Blocks &blocks) {
+  const double fixed = weighted_mean(blocks, 0.0), freedom = static_cast<double>(blocks.count - 1);
+  double q = 0.0, sum = 0.0, squares = 0.0;
+  for (std::int64_t i = 0; i < blocks.count; ++i) {
+    const double w = weight(blocks.block[i], 0.0);
+    q += w * square(blocks.block[i].mean - fixed);
+    sum += w;
+    squares += square(w);
+  }
+  const double between = blocks.count > 1 && q > freedom ? (q - freedom) / (sum - squares / sum) : 0.0;
+  Level out{weighted_mean(blocks, between), 0.0, 0.0, 0.0};
+  if (blocks.count > 1 && q > freedom * chance(freedom))
+    out.drift = std::max(std::sqrt(between), range(blocks, out.mean));
+  double own = 0.0, common = 0.0, total = 0.0;
+  for (std::int64_t i = 0; i < blocks.count; ++i) {
+    const WeighedBlock &b = blocks.block[i];
+    const double w = weight(b, between);
+    own += square(w) * (b.variance + between);
+    common += w * b.rounding;
+    out.scatter += w * b.scatter;
+    total += w;
+  }
+  out.scatter /= total;
+  out.variance = (own + square(common)) / square(total) + square(out.drift);
+  return out;
+}
+
+}  // namespace
+
+GrossMass settle(const WeightSeries &series, double resolution, const WeighingWorkspace &workspace) noexcept {
+  WeightSample *s = workspace.samples;
+  const double step = resolution > 0.0 && resolution < kMaxGross ? resolution : 0.0;
+  const Sound sound = take_sound(series, s);
+  GrossMass out{0.0, 0.0, 0.0, 0, sound.rest, 0};
+  if (sound.clock_back) out.flags |= kWeightClock;
+  if (sound.count == 0) {
+    out.flags |= kWeightMissing;
+    if (sound.moved) out.flags |= kWeightMoving;
+    return out;
+  }
+  bool is_stuck = false;
+  const std::int64_t n = drop_stuck(s, sound.count, step, is_stuck);
+  Blocks blocks{workspace.blocks};
+  weigh_stretches(s, n, step, workspace.numbers, blocks);
+  const Level found = level(blocks);
+  out.kg = found.mean;
+  out.std = std::sqrt(found.variance);
+  out.drift = found.drift;
+  out.used = blocks.used;
+  if (found.drift > step) out.flags |= kWeightDrifts;
+  if (2 * out.used < sound.rest) {
+    out.flags |= kWeightLost;
+    if (n < sound.count) out.flags |= kWeightStuck;
+    if (blocks.rail > 0.0) out.flags |= kWeightSaturated;
+  }
+  if (blocks.rail > 0.0 && out.kg > blocks.rail - 1.5 * step) out.flags |= kWeightSaturated;
+  if (found.scatter > square(kSwing * out.kg)) out.flags |= kWeightSwings;
+  if (is_stuck) out.flags |= kWeightStuck;
+  if (s[n - 1].time - s[0].time < 1.0 / kSlowest) out.flags |= kWeightShort;
+  if (out.std > kWide * out.kg) out.flags |= kWeightWide;
+  return out;
+}
+
+void Weighing::add(double time, double gross, bool moving) noexcept {
+  const auto slot = static_cast<std::size_t>(next_);
+  time_[slot] = time;
+  gross_[slot] = gross;
+  moving_[slot] = moving;
+  count_ = std::min(count_ + 1, kKept);
+  next_ = (next_ + 1) % kKept;
+}
+
+void Weighing::clear() noexcept { count_ = next_ = 0; }
+
+GrossMass Weighing::settle(double resolution) noexcept {
+  if (count_ == kKept) {  // the oldest first
+    std::rotate(time_.begin(), time_.begin() + next_, time_.end());
+    std::rotate(gross_.begin(), gross_.begin() + next_, gross_.end());
+    std::rotate(moving_.begin(), moving_.begin() + next_, moving_.end());
+    next_ = 0;
+  }
+  return volest::settle({time_.data(), gross_.data(), moving_.data(), count_}, resolution,
+                        {samples_.data(), numbers_.data(), blocks_.data()});
+}
+
+}  // namespace volest
