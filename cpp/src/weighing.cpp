@@ -10,21 +10,24 @@ namespace {
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kBlock = 2.5;              // s: a few bounces
 constexpr double kSlowest = 1.0;            // Hz, of the bounces of a loaded truck on its springs
+constexpr double kSlowPart = 0.9;           // of the frequency that a bounce seems to have
 constexpr double kUnseenBounce = 0.01;      // of the gross mass: what a series shorter than a bounce may hide
 constexpr double kOutlier = 4.0;            // scaled median absolute deviations; a pure sine reaches 1.4
 constexpr double kMad = 1.4826;             // from the median absolute deviation to the standard one
 constexpr double kTaperNoise = 10.0 / 7.0;  // equivalent noise bandwidth of the biweight taper
 constexpr double kUnstable = 3.1;           // sigmas: one sound series in 1000 is called unstable
 constexpr double kWide = 0.01;              // of the gross mass
-constexpr double kSwing = 0.02;             // of the gross mass, RMS: more than a truck at rest swings
+constexpr double kDrift = 1.0 / 2000.0;     // of the gross mass: less is no matter
+constexpr double kSwing = 0.025;            // of the gross mass, RMS: more than a truck at rest swings
 constexpr double kTakeIn = 0.6;             // of a distance: what 1.96 standard deviations take in
 constexpr double kRestless = 1.0 / 300.0;   // of its gross mass does a truck move on its scale, in seconds
 constexpr double kJitter = 1.0;             // s by which samples may come out of order
 constexpr double kTiny = 1e-6;              // kg
+constexpr double kInstant = 1e-6;           // s
 constexpr double kLostWave = 0.2;           // s: of a bounce, what a hole between samples takes at most
-constexpr double kUnsteady = 0.1;           // of a bounce that begins or dies within a block, stays in its mean
-constexpr std::int64_t kManySame = 50;      // samples over
-constexpr double kLongSame = 4.0;           // s
+constexpr double kUnsteady = 0.05;          // of a bounce that begins or dies within a block, stays in its mean
+constexpr std::int64_t kManySame = 50;      // samples, and
+constexpr double kLongSame = 4.0;           // s that a reading may stay the same from the first to the last
 constexpr std::int64_t kEnough = 16;        // samples of a block, where there is time
 constexpr std::int64_t kFewest = 8;         // samples of a block
 constexpr std::int64_t kNeighbours = 32;    // samples looked at before and after a reading that stands still
@@ -36,7 +39,7 @@ double square(double x) { return x * x; }
 double rounding(double resolution, double scatter) {
   if (!(resolution > 0.0)) return 0.0;
   const double own = square(scatter / resolution) - 1.0 / 12.0;  // before it was rounded, in steps
-  return resolution / std::sqrt(12.0) / (1.0 + 9.0 * std::max(own, 0.0));
+  return resolution / std::sqrt(12.0) / (1.0 + 15.0 * std::max(own, 0.0));
 }
 
 // The median; puts the values into another order.
@@ -117,20 +120,52 @@ std::int64_t drop_stuck(WeightSample *s, std::int64_t n, double resolution, bool
   return n;
 }
 
-// --- One block ----------------------------------------------------------------------------------------------
-
-// How much of a sine of unit variance the biweight taper leaves in a mean over so many periods, at most.
-double leak(double periods) {
-  const double z = kPi * periods;
-  return z * z * z > 15.0 ? 15.0 / (z * z * z) : 1.0;
+// Whether a reading rests at a top that it never passes, yet comes down from again and again: cut off there,
+// for a bounce goes both ways.
+bool rests_at_rail(const WeightSample *s, std::int64_t n, double resolution, double *numbers) {
+  for (std::int64_t i = 0; i < n; ++i) numbers[i] = s[i].gross;
+  const double top = median(numbers, n), step = std::max(resolution, kTiny);
+  std::int64_t above = 0, below = 0;  // pairs: one sample may be a spike
+  for (std::int64_t i = 1; i < n; ++i) {
+    const double a = s[i - 1].gross - top, b = s[i].gross - top;
+    above += (b > 0.0 && b < 2.5 * step) || (a > 0.0 && b > 0.0);
+    below += a < -1.5 * step && b < -1.5 * step;
+  }
+  return above == 0 && below >= 2;
 }
 
-// The variance of noise from one sample to the next, by fourth differences: a bounce is smooth beside them.
-double noise_variance(const WeightSample *s, std::int64_t n) {
-  double sum = 0.0;
-  for (std::int64_t i = 4; i < n; ++i)
-    sum += square(s[i].gross + s[i - 4].gross - 4.0 * (s[i - 1].gross + s[i - 3].gross) + 6.0 * s[i - 2].gross);
-  return sum / (70.0 * static_cast<double>(n - 4));
+// --- One block ----------------------------------------------------------------------------------------------
+
+// The variance that a sine of unit variance leaves in a mean over so many periods under the biweight taper,
+// whose transform falls as 15 / z^3 and has zeros.
+double leak(double periods) {
+  const double z = kPi * periods;
+  return std::min(0.5 * square(15.0 / (z * z * z)), 1.0);
+}
+
+// What samples do from one to the next. Beside their fourth differences a bounce is smooth: those show the
+// noise; what the first show beyond it is how fast the bounce is.
+struct Differences {
+  double noise;  // variance of a sample
+  double first;  // mean square of the first difference
+};
+
+Differences differences(const WeightSample *s, std::int64_t n) {
+  double fourth = 0.0, first = 0.0;
+  for (std::int64_t i = 4; i < n; ++i) {
+    fourth +=
+        square(s[i].gross + s[i - 4].gross - 4.0 * (s[i - 1].gross + s[i - 3].gross) + 6.0 * s[i - 2].gross);
+    first += square(s[i].gross - s[i - 1].gross);
+  }
+  const double count = static_cast<double>(n - 4);
+  return {fourth / (70.0 * count), first / count};
+}
+
+// Hz, of a bounce of the given variance whose samples lie `spacing` apart, of which a slow part may be hidden.
+double bounce_frequency(const Differences &d, double variance, double spacing) {
+  const double first = std::max(d.first - 2.0 * d.noise, 0.0);
+  if (!(variance > 0.0 && spacing > 0.0)) return kSlowest;
+  return std::max(kSlowest, kSlowPart * std::sqrt(first / variance) / (2.0 * kPi * spacing));
 }
 
 // What lies within these is no spike.
@@ -198,10 +233,11 @@ WeighedBlock weigh_block(const WeightSample *s, std::int64_t n, const Window &wi
   double half[2] = {0.0, 0.0};
   for (std::int64_t i = 0; i < n; ++i) half[2 * i >= n] += square(s[i].gross - mean);
   const double scatter = (half[0] + half[1]) / count, change = std::fabs(half[0] - half[1]) / count;
-  const double noise = n >= kFewest ? std::min(noise_variance(s, n) * (1.0 + 4.0 / count), scatter) : scatter;
-  const double bounce = scatter - noise, periods = kSlowest * window.duration;
-  const double unseen = kUnseenBounce * mean * std::max(1.0 - periods, 0.0);
-  const double variance = bounce * std::min(square(leak(periods)) + hole_variance(s, n, window), 1.0) +
+  const Differences steps = n >= kFewest ? differences(s, n) : Differences{scatter, 0.0};
+  const double noise = std::min(steps.noise * (1.0 + 4.0 / count), scatter), bounce = scatter - noise;
+  const double periods = window.duration * bounce_frequency(steps, bounce, window.duration / count);
+  const double unseen = kUnseenBounce * mean * std::max(1.0 - kSlowest * window.duration, 0.0);
+  const double variance = bounce * std::min(leak(periods) + hole_variance(s, n, window), 1.0) +
                           std::min(change, bounce) * square(kUnsteady) +
                           noise * std::min(kTaperNoise / count, 1.0);
   return {mean, variance + square(unseen) + square(kTiny), rounding(resolution, std::sqrt(scatter)), scatter};
@@ -211,7 +247,7 @@ WeighedBlock weigh_block(const WeightSample *s, std::int64_t n, const Window &wi
 
 struct Blocks {
   WeighedBlock *block;
-  std::int64_t count = 0, used = 0;
+  std::int64_t count = 0, used = 0, cut_off = 0;
   double rail = 0.0;  // where readings were cut off, if any were
 
   // Samples cut off at `at` hardly count: their mean may be off by all that they scatter.
@@ -219,6 +255,7 @@ struct Blocks {
     block[count] = one;
     if (at > 0.0) {
       rail = std::max(rail, at);
+      cut_off += samples;
       block[count].variance += one.scatter;
     } else {
       used += samples;
@@ -231,13 +268,13 @@ struct Blocks {
 // `fewest` samples are left out.
 void weigh_stretch(WeightSample *s, std::int64_t n, std::int64_t fewest, double resolution, double *numbers,
                    Blocks &blocks) {
-  const double span = s[n - 1].time - s[0].time;
+  const double start = s[0].time, last = s[n - 1].time, span = last - start > kInstant ? last - start : 0.0;
   const double most = static_cast<double>(std::max<std::int64_t>(n / kEnough, 1));
   const auto parts = static_cast<std::int64_t>(std::min(std::max(std::floor(span / kBlock), 1.0), most));
-  Window window{s[0].time, span / static_cast<double>(parts)};
+  Window window{start, span / static_cast<double>(parts)};
   std::int64_t from = 0;
   for (std::int64_t part = 1; part <= parts; ++part) {
-    const double end = s[0].time + span * (static_cast<double>(part) / static_cast<double>(parts));
+    const double end = start + span * (static_cast<double>(part) / static_cast<double>(parts));
     std::int64_t to = from;
     while (to < n && (part == parts || s[to].time < end)) ++to;
     if (to - from >= fewest) {
@@ -305,14 +342,14 @@ double range(const Blocks &blocks, double mean) {
 // drift: which of the levels is the load's is not known then, so it is not averaged out.
 Level level(const Blocks &blocks) {
   const double fixed = weighted_mean(blocks, 0.0), freedom = static_cast<double>(blocks.count - 1);
-  double q = 0.0, sum = 0.0, squares = 0.0;
+  double q = 0.0, sum = 0.0, pairs = 0.0;
   for (std::int64_t i = 0; i < blocks.count; ++i) {
     const double w = weight(blocks.block[i], 0.0);
     q += w * square(blocks.block[i].mean - fixed);
+    pairs += w * sum;
     sum += w;
-    squares += square(w);
   }
-  const double between = blocks.count > 1 && q > freedom ? (q - freedom) / (sum - squares / sum) : 0.0;
+  const double between = blocks.count > 1 && q > freedom ? (q - freedom) * sum / (2.0 * pairs) : 0.0;
   Level out{weighted_mean(blocks, between), 0.0, 0.0, 0.0};
   if (blocks.count > 1 && q > freedom * chance(freedom))
     out.drift = std::max(std::sqrt(between), range(blocks, out.mean));
@@ -345,6 +382,8 @@ GrossMass settle(const WeightSeries &series, double resolution, const WeighingWo
   }
   bool is_stuck = false;
   const std::int64_t n = drop_stuck(s, sound.count, step, is_stuck);
+  const double span = s[n - 1].time - s[0].time;
+  const bool is_railed = rests_at_rail(s, n, step, workspace.numbers);
   Blocks blocks{workspace.blocks};
   weigh_stretches(s, n, step, workspace.numbers, blocks);
   const Level found = level(blocks);
@@ -352,16 +391,17 @@ GrossMass settle(const WeightSeries &series, double resolution, const WeighingWo
   out.std = std::sqrt(found.variance);
   out.drift = found.drift;
   out.used = blocks.used;
-  if (found.drift > step) out.flags |= kWeightDrifts;
+  if (found.drift > std::max(step, kDrift * out.kg)) out.flags |= kWeightDrifts;
   if (2 * out.used < sound.rest) {
     out.flags |= kWeightLost;
     if (n < sound.count) out.flags |= kWeightStuck;
     if (blocks.rail > 0.0) out.flags |= kWeightSaturated;
   }
-  if (blocks.rail > 0.0 && out.kg > blocks.rail - 1.5 * step) out.flags |= kWeightSaturated;
+  if (is_railed || (20 * blocks.cut_off > n && out.kg > blocks.rail - 1.5 * step))
+    out.flags |= kWeightSaturated;
   if (found.scatter > square(kSwing * out.kg)) out.flags |= kWeightSwings;
   if (is_stuck) out.flags |= kWeightStuck;
-  if (s[n - 1].time - s[0].time < 1.0 / kSlowest) out.flags |= kWeightShort;
+  if (span < 1.0 / kSlowest) out.flags |= kWeightShort;
   if (out.std > kWide * out.kg) out.flags |= kWeightWide;
   return out;
 }
