@@ -36,7 +36,7 @@ def settle(
 
     lost = 2 * used < at_rest
     saturated = rests_at_rail(gross_kg, resolution_kg) or (
-        20 * cut_off > len(gross_kg) and kg > rail - 1.5 * resolution_kg
+        20 * cut_off > len(gross_kg) and kg > rail - 1.5 * max(resolution_kg, 1e-6)
     )
     for bit, raised in (
         (DRIFTS, drift > max(resolution_kg, kg / 2000.0)),
@@ -57,7 +57,7 @@ def find_stuck(time_s: Array, kg: Array, step: float) -> tuple[NDArray[np.bool_]
     ends = np.r_[starts[1:], len(kg)]
     stuck = np.zeros(len(kg), dtype=bool)
     if len(starts) == 1:
-        return stuck, len(kg) >= 50 and time_s[-1] - time_s[0] >= 4.0 and step < kg[0] / 300.0
+        return stuck, len(kg) >= 50 and time_s[-1] - time_s[0] >= 4.0 and 300.0 * step < kg[0]
     for i, j in zip(starts, ends, strict=True):
         if j - i < 8 or time_s[j - 1] - time_s[i] < 1.0:
             continue
@@ -87,9 +87,7 @@ def weigh_blocks(time_s: Array, kg: Array, step: float) -> tuple[Array, int, int
     gap = max(2.5, 8.0 * float(np.median(np.diff(time_s)))) if len(kg) > 1 else 2.5
     cuts = np.flatnonzero(np.diff(time_s) > gap) + 1
     fewest = min(8, len(kg))
-    stretches = [
-        (t, x) for t, x in zip(np.split(time_s, cuts), np.split(kg, cuts), strict=True) if len(x) >= fewest
-    ]
+    stretches = [(t, x) for t, x in zip(np.split(time_s, cuts), np.split(kg, cuts), strict=True) if len(x) >= fewest]
     parts = [part for t, x in stretches for part in cut(t, x) if len(part[1]) >= fewest]
     parts = parts or [part for part in cut(time_s, kg) if len(part[1])]
     rows, used, lost, rail = [], 0, 0, 0.0
@@ -172,7 +170,9 @@ def level(blocks: Array) -> tuple[float, float, float, float]:
     q = float(np.sum(weights * (mean - np.average(mean, weights=weights)) ** 2))
     between = 0.0
     if freedom and q > freedom:
-        between = (q - freedom) / (weights.sum() - (weights**2).sum() / weights.sum())
+        # The sum of the weights less their squares over it, without a difference: one weight may outdo the others.
+        pairs = float(np.sum(weights[1:] * np.cumsum(weights)[:-1]))
+        between = (q - freedom) * float(weights.sum()) / (2.0 * pairs)
     weights = 1.0 / (variance + rounding**2 + between)
     kg = float(np.average(mean, weights=weights))
     drift = 0.0

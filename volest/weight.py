@@ -77,8 +77,8 @@ def settle(
 ) -> GrossMass:
     """The level of a series (N,), (N,) that bounces about it; samples that are no mass are dropouts.
 
-    Samples faster than 0.2 m/s by `speed_m_s` (N,) are left out; one whose speed is NaN counts as at rest. The method is
-    told in docs/weights.md, and `cpp/src/weighing.cpp` is it.
+    Samples faster than 0.2 m/s by `speed_m_s` (N,) are left out; one whose speed is NaN counts as at rest. The method
+    is told in docs/weights.md, and `cpp/src/weighing.cpp` is it.
     """
     moving = None if speed_m_s is None else np.abs(speed_m_s) > REST_M_S
     kg, std, drift, used, at_rest, bits = _core.settle(time_s, gross_kg, resolution_kg, moving)

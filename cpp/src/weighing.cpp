@@ -7,52 +7,19 @@
 namespace volest {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
-constexpr double kBlock = 2.5;              // s: a few bounces
-constexpr double kSlowest = 1.0;            // Hz, of the bounces of a loaded truck on its springs
-constexpr double kSlowPart = 0.9;           // of the frequency that a bounce seems to have
-constexpr double kUnseenBounce = 0.01;      // of the gross mass: what a series shorter than a bounce may hide
-constexpr double kOutlier = 4.0;            // scaled median absolute deviations; a pure sine reaches 1.4
-constexpr double kMad = 1.4826;             // from the median absolute deviation to the standard one
-constexpr double kTaperNoise = 10.0 / 7.0;  // equivalent noise bandwidth of the biweight taper
-constexpr double kUnstable = 3.1;           // sigmas: one sound series in 1000 is called unstable
-constexpr double kWide = 0.01;              // of the gross mass
-constexpr double kDrift = 1.0 / 2000.0;     // of the gross mass: less is no matter
-constexpr double kSwing = 0.025;            // of the gross mass, RMS: more than a truck at rest swings
-constexpr double kTakeIn = 0.6;             // of a distance: what 1.96 standard deviations take in
-constexpr double kRestless = 1.0 / 300.0;   // of its gross mass does a truck move on its scale, in seconds
-constexpr double kJitter = 1.0;             // s by which samples may come out of order
-constexpr double kTiny = 1e-6;              // kg
-constexpr double kInstant = 1e-6;           // s
-constexpr double kLostWave = 0.2;           // s: of a bounce, what a hole between samples takes at most
-constexpr double kUnsteady = 0.05;          // of a bounce that begins or dies within a block, stays in its mean
-constexpr std::int64_t kManySame = 50;      // samples, and
-constexpr double kLongSame = 4.0;           // s that a reading may stay the same from the first to the last
-constexpr std::int64_t kEnough = 16;        // samples of a block, where there is time
-constexpr std::int64_t kFewest = 8;         // samples of a block
-constexpr std::int64_t kNeighbours = 32;    // samples looked at before and after a reading that stands still
-
-double square(double x) { return x * x; }
-
-// What the rounding to steps of `resolution` leaves in a mean: all of it (GUM F.2.2.1) where the reading stands
-// still, next to nothing where `scatter` carries it over several steps.
-double rounding(double resolution, double scatter) {
-  if (!(resolution > 0.0)) return 0.0;
-  const double own = square(scatter / resolution) - 1.0 / 12.0;  // before it was rounded, in steps
-  return resolution / std::sqrt(12.0) / (1.0 + 15.0 * std::max(own, 0.0));
-}
-
-// The median; puts the values into another order.
-double median(double *values, std::int64_t n) {
-  double *middle = values + n / 2;
-  std::nth_element(values, middle, values + n);
-  return n % 2 ? *middle : 0.5 * (*middle + *std::max_element(values, middle));
-}
-
-double median_deviation(double *values, std::int64_t n, double from) {
-  for (std::int64_t i = 0; i < n; ++i) values[i] = std::fabs(values[i] - from);
-  return median(values, n);
-}
+constexpr double kBlock = 2.5;           // s: a few bounces
+constexpr double kUnstable = 3.1;        // sigmas: one sound series in 1000 is called unstable
+constexpr double kWide = 0.01;           // of the gross mass
+constexpr double kDrift = 1.0 / 2000.0;  // of the gross mass: less is no matter
+constexpr double kSwing = 0.025;         // of the gross mass, RMS: more than a truck at rest swings
+constexpr double kTakeIn = 0.6;          // of a distance: what 1.96 standard deviations take in
+constexpr double kRestless = 300.0;  // by such a part of its gross mass a truck moves on its scale, in seconds
+constexpr double kJitter = 1.0;      // s by which samples may come out of order
+constexpr double kInstant = 1e-6;    // s
+constexpr std::int64_t kManySame = 50;    // samples, and
+constexpr double kLongSame = 4.0;         // s that a reading may stay the same from the first to the last
+constexpr std::int64_t kEnough = 16;      // samples of a block, where there is time
+constexpr std::int64_t kNeighbours = 32;  // samples looked at before and after a reading that stands still
 
 // --- Which samples are readings of a truck at rest ----------------------------------------------------------
 
@@ -109,7 +76,7 @@ std::int64_t drop_stuck(WeightSample *s, std::int64_t n, double resolution, bool
     for (j = i + 1; j < n && s[j].gross == s[i].gross;) ++j;
     const double duration = s[j - 1].time - s[i].time;
     if (j - i == n)
-      all_stuck = n >= kManySame && duration >= kLongSame && resolution < kRestless * s[i].gross;
+      all_stuck = n >= kManySame && duration >= kLongSame && kRestless * resolution < s[i].gross;
     else if (j - i >= kFewest && duration >= 1.0 && is_frozen(s, n, i, j, resolution))
       for (std::int64_t k = i; k < j; ++k) s[k].gross = -s[k].gross;  // marks it
   }
@@ -132,115 +99,6 @@ bool rests_at_rail(const WeightSample *s, std::int64_t n, double resolution, dou
     below += a < -1.5 * step && b < -1.5 * step;
   }
   return above == 0 && below >= 2;
-}
-
-// --- One block ----------------------------------------------------------------------------------------------
-
-// The variance that a sine of unit variance leaves in a mean over so many periods under the biweight taper,
-// whose transform falls as 15 / z^3 and has zeros.
-double leak(double periods) {
-  const double z = kPi * periods;
-  return std::min(0.5 * square(15.0 / (z * z * z)), 1.0);
-}
-
-// What samples do from one to the next. Beside their fourth differences a bounce is smooth: those show the
-// noise; what the first show beyond it is how fast the bounce is.
-struct Differences {
-  double noise;  // variance of a sample
-  double first;  // mean square of the first difference
-};
-
-Differences differences(const WeightSample *s, std::int64_t n) {
-  double fourth = 0.0, first = 0.0;
-  for (std::int64_t i = 4; i < n; ++i) {
-    fourth +=
-        square(s[i].gross + s[i - 4].gross - 4.0 * (s[i - 1].gross + s[i - 3].gross) + 6.0 * s[i - 2].gross);
-    first += square(s[i].gross - s[i - 1].gross);
-  }
-  const double count = static_cast<double>(n - 4);
-  return {fourth / (70.0 * count), first / count};
-}
-
-// Hz, of a bounce of the given variance whose samples lie `spacing` apart, of which a slow part may be hidden.
-double bounce_frequency(const Differences &d, double variance, double spacing) {
-  const double first = std::max(d.first - 2.0 * d.noise, 0.0);
-  if (!(variance > 0.0 && spacing > 0.0)) return kSlowest;
-  return std::max(kSlowest, kSlowPart * std::sqrt(first / variance) / (2.0 * kPi * spacing));
-}
-
-// What lies within these is no spike.
-struct Limits {
-  double low, high;
-  bool hold(const WeightSample &x) const { return x.gross >= low && x.gross <= high; }
-};
-
-Limits spike_limits(const WeightSample *s, std::int64_t n, double resolution, double *numbers) {
-  for (std::int64_t i = 0; i < n; ++i) numbers[i] = s[i].gross;
-  const double middle = median(numbers, n);
-  const double reach =
-      kOutlier * std::max(kMad * median_deviation(numbers, n, middle), std::max(resolution, kTiny));
-  return {middle - reach, middle + reach};
-}
-
-// Where the readings are cut off at the top, or 0: they dwell at their highest and hardly below it, but come
-// from far below.
-double cut_off(const WeightSample *s, std::int64_t n, const Limits &limits, double resolution) {
-  double high = 0.0;
-  for (std::int64_t i = 0; i < n; ++i)
-    if (s[i].gross <= limits.high) high = std::max(high, s[i].gross);
-  const double step = std::max(resolution, kTiny);
-  std::int64_t at = 0, near = 0, far = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    at += s[i].gross == high;
-    near += s[i].gross < high && s[i].gross > high - 1.5 * step;
-    far += s[i].gross < high - 2.5 * step;
-  }
-  return at >= kFewest && 5 * at >= n && 10 * far >= n && at > 3 * near ? high : 0.0;
-}
-
-// Samples from `start` on, at least one, and no more than `duration` after it.
-struct Window {
-  double start, duration;
-  // -1 to 1
-  double place(double time) const { return duration > 0.0 ? 2.0 * (time - start) / duration - 1.0 : 0.0; }
-  // The biweight: as smooth at its ends as Hann's, and needs no sine.
-  static double taper(double u) { return square(1.0 - u * u) + 1e-6; }
-};
-
-// The variance that a bounce of unit variance leaves through the holes between samples: a half-wave in each.
-double hole_variance(const WeightSample *s, std::int64_t n, const Window &window) {
-  if (!(window.duration > 0.0)) return 0.0;
-  const double spacing = window.duration / static_cast<double>(n);
-  double sum = 0.0, before = window.start;
-  for (std::int64_t i = 0; i <= n; ++i) {
-    const double now = i < n ? s[i].time : window.start + window.duration, gap = now - before;
-    if (gap > 3.0 * spacing)
-      sum += square(Window::taper(window.place(0.5 * (now + before))) * std::min(gap, kLostWave));
-    before = now;
-  }
-  return sum / square(window.duration * 8.0 / 15.0);  // the taper's mean is 8/15 of its height
-}
-
-WeighedBlock weigh_block(const WeightSample *s, std::int64_t n, const Window &window, double resolution) {
-  const double origin = s[0].gross, count = static_cast<double>(n);
-  double sum = 0.0, sum_kg = 0.0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double taper = Window::taper(window.place(s[i].time));
-    sum += taper;
-    sum_kg += taper * (s[i].gross - origin);
-  }
-  const double mean = origin + sum_kg / sum;
-  double half[2] = {0.0, 0.0};
-  for (std::int64_t i = 0; i < n; ++i) half[2 * i >= n] += square(s[i].gross - mean);
-  const double scatter = (half[0] + half[1]) / count, change = std::fabs(half[0] - half[1]) / count;
-  const Differences steps = n >= kFewest ? differences(s, n) : Differences{scatter, 0.0};
-  const double noise = std::min(steps.noise * (1.0 + 4.0 / count), scatter), bounce = scatter - noise;
-  const double periods = window.duration * bounce_frequency(steps, bounce, window.duration / count);
-  const double unseen = kUnseenBounce * mean * std::max(1.0 - kSlowest * window.duration, 0.0);
-  const double variance = bounce * std::min(leak(periods) + hole_variance(s, n, window), 1.0) +
-                          std::min(change, bounce) * square(kUnsteady) +
-                          noise * std::min(kTaperNoise / count, 1.0);
-  return {mean, variance + square(unseen) + square(kTiny), rounding(resolution, std::sqrt(scatter)), scatter};
 }
 
 // --- Blocks of a series -------------------------------------------------------------------------------------
@@ -271,7 +129,7 @@ void weigh_stretch(WeightSample *s, std::int64_t n, std::int64_t fewest, double 
   const double start = s[0].time, last = s[n - 1].time, span = last - start > kInstant ? last - start : 0.0;
   const double most = static_cast<double>(std::max<std::int64_t>(n / kEnough, 1));
   const auto parts = static_cast<std::int64_t>(std::min(std::max(std::floor(span / kBlock), 1.0), most));
-  Window window{start, span / static_cast<double>(parts)};
+  BlockWindow window{start, span / static_cast<double>(parts)};
   std::int64_t from = 0;
   for (std::int64_t part = 1; part <= parts; ++part) {
     const double end = start + span * (static_cast<double>(part) / static_cast<double>(parts));
@@ -279,7 +137,7 @@ void weigh_stretch(WeightSample *s, std::int64_t n, std::int64_t fewest, double 
     while (to < n && (part == parts || s[to].time < end)) ++to;
     if (to - from >= fewest) {
       WeightSample *own = s + from;
-      const Limits limits = spike_limits(own, to - from, resolution, numbers);
+      const SpikeLimits limits = spike_limits(own, to - from, resolution, numbers);
       const double rail = cut_off(own, to - from, limits, resolution);
       const auto is_spike = [&](const WeightSample &x) { return !limits.hold(x); };
       const std::int64_t kept = std::remove_if(own, s + to, is_spike) - own;
@@ -397,7 +255,7 @@ GrossMass settle(const WeightSeries &series, double resolution, const WeighingWo
     if (n < sound.count) out.flags |= kWeightStuck;
     if (blocks.rail > 0.0) out.flags |= kWeightSaturated;
   }
-  if (is_railed || (20 * blocks.cut_off > n && out.kg > blocks.rail - 1.5 * step))
+  if (is_railed || (20 * blocks.cut_off > n && out.kg > blocks.rail - 1.5 * std::max(step, kTiny)))
     out.flags |= kWeightSaturated;
   if (found.scatter > square(kSwing * out.kg)) out.flags |= kWeightSwings;
   if (is_stuck) out.flags |= kWeightStuck;

@@ -9,12 +9,9 @@
 #include <array>
 #include <cstdint>
 
-namespace volest {
+#include "weighed_block.hpp"
 
-struct WeightSample {
-  double time;   // s
-  double gross;  // kg
-};
+namespace volest {
 
 constexpr double kMaxGross = 200000.0;  // kg; no truck on a scale weighs so much
 constexpr double kLatest = 1e12;        // s, 30,000 years: no clock
@@ -48,13 +45,6 @@ struct WeightSeries {
   const double *gross;  // kg
   const bool *moving;
   std::int64_t count;
-};
-
-// A part of a series, weighed by itself.
-struct WeighedBlock {
-  double mean, variance;  // variance without what rounding leaves
-  double rounding;        // standard uncertainty, in common with the other blocks
-  double scatter;         // variance of the samples
 };
 
 // Room for the work on a series of `count` samples: so many samples and numbers, and weighing_blocks(count).
