@@ -174,6 +174,4 @@ def settle_many(
     offsets: NDArray[np.int64],
     resolution_kg: float,
     moving: NDArray[np.bool_] | None = None,
-) -> tuple[
-    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.uint32]
-]: ...
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.uint32]]: ...
