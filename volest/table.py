@@ -32,7 +32,7 @@ FLAG_MEANING = {
     "unreadable": "A scan cannot be read.",
     "upside_down": "The scan seems to be upside down.",
     "weight_missing": "No weight was given, or it holds no usable sample.",
-    "weight_unstable": "The weight drifts, jumps or has large gaps.",
+    "weight_unstable": "The weight drifts, jumps, sticks, is cut off, too short, or has large gaps.",
     "weight_volume_mismatch": "No waste of the truck's profile has this mass in this volume.",
     "wrong_truck": "The bed in the scan is not the bed of the truck file.",
     "wrong_unit": "The scan is not in metres.",
