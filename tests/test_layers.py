@@ -29,6 +29,7 @@ LAYERS = [
     ["volest"],
     ["load"],
     ["estimator"],
+    ["drift", "tare", "tickets"],
     ["disturbance", "fusion", "weight"],
     ["frames", "hidden", "result", "uncertainty"],
     ["meshbed", "reference", "registration"],
