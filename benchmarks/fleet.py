@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from volest.drift import Drift, EmptySeries, LoadSeries, find_drift
 from volest.tare import TareTracker
 from volest.truck import Scale, Truck
 
@@ -155,6 +157,132 @@ def covers(error: Floats, std: Floats) -> NDArray[np.bool_]:
     return np.abs(error) <= 1.96 * std
 
 
+# --- slow drifts ------------------------------------------------------------------------------------------------------
+
+AREA_M2 = 8.8
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A record of one truck: its loads, how its density scatters, what drifts."""
+
+    loads: int = 1500
+    days: float = 300.0
+    scatter: float = 0.25  # of the log density, from load to load
+    wander: float = 0.08  # of the same, slowly, at most
+    season: float = 0.05  # amplitude of the yearly round, 1-sigma
+    gain: float = 0.0  # grown to at the end
+    height_m: float = 0.0
+    shape: str = "ramp"  # or "late": from the middle on; or "step": in the middle
+    empties: bool = True
+
+
+def wandering(rng: Rng, time_s: Floats, std: float, days: float) -> Floats:
+    """An Ornstein-Uhlenbeck process at sorted times."""
+    decay = np.exp(-np.diff(time_s, prepend=-np.inf) / (days * DAY_S))
+    kicks = rng.normal(size=len(time_s)) * std * np.sqrt(1.0 - decay**2)
+    values = np.zeros(len(time_s))
+    for i, (keep, kick) in enumerate(zip(decay, kicks, strict=True)):
+        values[i] = keep * values[i - 1] + kick
+    return values
+
+
+def grown(shape: str, time_s: Floats) -> Floats:
+    phase = (time_s - time_s[0]) / (time_s[-1] - time_s[0])
+    return {"ramp": phase, "late": np.clip(2.0 * phase - 1.0, 0.0, 1.0), "step": (phase > 0.5) * 1.0}[shape]
+
+
+def record(world: World, rng: Rng) -> tuple[LoadSeries, EmptySeries | None]:
+    """Loads whose log density scatters half by a skewed law, with 1 % of all readings mad."""
+    n = world.loads
+    day = np.sort(rng.integers(0, int(world.days), n))
+    time_s = np.sort(day * DAY_S + rng.uniform(7.0, 17.0, n) * HOUR_S) + rng.uniform(0.0, YEAR_S)
+    grows = grown(world.shape, time_s)
+    volume = AREA_M2 * 1.3 * rng.uniform(0.05, 1.1, n)
+    skewed = rng.beta(4.0, 2.0, n)
+    log_density = np.log(250.0) + world.scatter * np.sqrt(0.5) * (rng.normal(size=n) + (skewed - 2 / 3) / 0.178)
+    log_density += wandering(rng, time_s, rng.uniform(0.0, world.wander), rng.uniform(0.5, 20.0))
+    year = 2.0 * np.pi * time_s / YEAR_S
+    log_density += world.season * (rng.normal() * np.sin(year) + rng.normal() * np.cos(year))
+    volume_std = np.hypot(0.03, 0.012 * volume)
+    net_std = np.full(n, 18.0)
+    net = volume * np.exp(log_density) * (1.0 + world.gain * grows) + rng.normal(0.0, net_std)
+    seen = volume + AREA_M2 * world.height_m * grows + rng.normal(0.0, volume_std)
+    mad = rng.random(n) < 0.01
+    net[mad] *= rng.uniform(0.4, 2.5, mad.sum())
+    loads = LoadSeries(time_s, seen, volume_std, net, net_std, AREA_M2)
+    if not world.empties:
+        return loads, None
+    height = world.height_m * grows + rng.normal(0.0, 0.006, n) + wandering(rng, time_s, 0.003, 3.0)
+    height[rng.random(n) < 0.01] += 0.1
+    return loads, EmptySeries(time_s + 0.5 * HOUR_S, height, np.full(n, 0.004))
+
+
+def drift_table(runs: int, seed: int) -> None:
+    """False alarms of truck-years without drift, then power and sizes of drifts over 500 loads."""
+    print(f"{'no drift':<44}{'n':>6}{'alarms':>8}{'of them scale':>14}")
+    for name, world, believed in (
+        ("a year, 1500 loads", World(), 0.05),
+        ("the same without empty states", World(empties=False), 0.05),
+        ("100 days, 500 loads", World(loads=500, days=100.0), 0.05),
+        ("100 days, no season, none believed in", World(loads=500, days=100.0, season=0.0), 0.0),
+        ("100 days, no season, scatter 0.10", World(500, 100.0, 0.1, 0.03, 0.0), 0.0),
+        ("a year, season twice what is believed", World(season=0.1), 0.05),
+    ):
+        found = [_drift(world, believed, seed + run) for run in range(runs)]
+        alarms = [drift.kind for drift in found if drift.kind]
+        print(f"{name:<44}{runs:>6}{len(alarms) / runs:>8.4f}{alarms.count('scale'):>14}")
+    print()
+    heads = f"{'found':>7}{'kind':>6}{'at best':>8}{'bias':>8}{'RMS':>8}{'cover':>7}{'lin.':>6}"
+    print(f"{'500 loads in 100 days':<44}{heads}")
+    calm = World(500, 100.0, 0.1, 0.03, 0.0)
+    for title, base, believed in (
+        ("scatter 0.25, season 0.05", World(500, 100.0), 0.05),
+        ("scatter 0.25, no season", World(500, 100.0, season=0.0), 0.0),
+        ("scatter 0.10, no season", calm, 0.0),
+    ):
+        for gain in (0.01, 0.02, 0.05, 0.10, 0.20):
+            world = replace(base, gain=gain)
+            _power(f"{title}, scale {100 * gain:.0f} %", world, believed, runs // 4, seed)
+    for title, base, believed in (
+        ("scatter 0.25, season 0.05", World(500, 100.0), 0.05),
+        ("the same without empty states", World(500, 100.0, empties=False), 0.05),
+        ("scatter 0.10, no empty states", replace(calm, empties=False), 0.0),
+    ):
+        for height in (0.01, 0.02, 0.05):
+            world = replace(base, height_m=height)
+            _power(f"{title}, height {100 * height:.0f} cm", world, believed, runs // 4, seed)
+    for shape in ("late", "step"):
+        _power(f"scatter 0.10, {shape}, scale 10 %", replace(calm, gain=0.1, shape=shape), 0.0, runs // 4, seed)
+        world = World(500, 100.0, height_m=0.02, shape=shape)
+        _power(f"scatter 0.25, {shape}, height 2 cm", world, 0.05, runs // 4, seed)
+
+
+def _drift(world: World, believed: float, seed: int) -> Drift:
+    return find_drift(*record(world, np.random.default_rng(seed)), season_log_std=believed)
+
+
+def _power(name: str, world: World, believed: float, runs: int, seed: int) -> None:
+    """How often a drift is found, is of the right kind, and has the true size in its interval.
+
+    `at best`: how often a test would find it that knows the shape, the scatter and that nothing wanders.
+    """
+    found = [_drift(world, believed, seed + 500_000 + run) for run in range(runs)]
+    true, kind = (world.gain, "scale") if world.gain else (world.height_m, "sensor_height")
+    right = [drift.total for drift in found if drift.kind == kind and drift.total]
+    errors = np.array([total.value - true for total in right])
+    hit = np.mean([total.lower95 <= true <= total.upper95 for total in right]) if right else np.nan
+    linear = [drift.linear[kind] for drift in found]  # type: ignore[index]
+    held = np.mean([each.lower95 <= true <= each.upper95 for each in linear])
+    any_kind = sum(drift.kind is not None for drift in found)
+    z = np.log1p(world.gain) / (world.scatter * np.sqrt(12.0 / world.loads)) if world.gain else np.nan
+    best = NormalDist().cdf(z - 2.81) if world.gain else np.nan
+    bias, rms = (100.0 * errors.mean(), 100.0 * np.sqrt(np.mean(errors**2))) if right else (np.nan, np.nan)
+    kinds = len(right) / any_kind if any_kind else np.nan
+    row = f"{name:<44}{any_kind / runs:>7.2f}{kinds:>6.2f}{best:>8.2f}{bias:>8.2f}{rms:>8.2f}{hit:>7.2f}"
+    print(row + (f"{held:>6.2f}" if world.shape == "ramp" else ""), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -163,7 +291,7 @@ def main() -> None:
         options.add_argument(count, type=int, default=default, dest="runs")
         options.add_argument("--seed", type=int, default=9_000_000)
     arguments = parser.parse_args()
-    {"tare": tare_table}[arguments.verb](arguments.runs, arguments.seed)
+    {"tare": tare_table, "drift": drift_table}[arguments.verb](arguments.runs, arguments.seed)
 
 
 if __name__ == "__main__":
