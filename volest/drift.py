@@ -31,7 +31,7 @@ SEASON_LOG_STD = 0.05  # of the amplitude of the density's yearly round
 LEAST_LOADS, MOST_LOADS, MOST_ROUTES = 40, 200_000, 50
 WANDER_DAYS = (1.0, 5.0, 25.0)  # time constants that are tried
 WANDER_SHARES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)  # of the scatter as a whole
-DOUBT = 1.0  # of twice the log likelihood
+DOUBT, DOUBT_EMPTY = 1.0, 2.7  # of twice the log likelihood; empty beds tell enough to be asked for more
 RAMPS = np.arange(6) / 7.0  # where in the record a ramp may begin
 STEPS = np.arange(1, 10) / 10.0
 OUTLIER_MADS = 5.0
@@ -244,14 +244,14 @@ def _system(record: _Record, season_log_std: float) -> _System:
     believed = np.diag([VAGUE] * (width - 2) + [1.0, 1.0])
     shapes = _shapes(record.time_s, record.time_s)
     columns = np.column_stack([record.log_density, known, shapes, record.per_m[:, None] * shapes])
-    upper, log_density_std = _whiten(columns, record.time_s, record.variance, believed)
+    upper, log_density_std = _whiten(columns, record.time_s, record.variance, believed, DOUBT)
     count = shapes.shape[1]
     nuisance, asked = np.zeros((loads + empties + width, width + 1)), np.zeros((loads + empties + width, 1 + 2 * count))
     nuisance[:loads, :width], nuisance[loads + empties :, :width] = upper[:, 1 : 1 + width], believed
     asked[:loads, 0], asked[:loads, 1:] = upper[:, 0], upper[:, 1 + width :]
     if empties:
         seen = np.column_stack([record.height_m, np.ones(empties), _shapes(record.empty_s, record.time_s)])
-        lower, _ = _whiten(seen, record.empty_s, record.height_variance, np.array([[VAGUE]]))
+        lower, _ = _whiten(seen, record.empty_s, record.height_variance, np.array([[VAGUE]]), DOUBT_EMPTY)
         within = slice(loads, loads + empties)
         asked[within, 0], nuisance[within, width], asked[within, 1 + count :] = lower[:, 0], lower[:, 1], lower[:, 2:]
     basis, _ = np.linalg.qr(nuisance if empties else nuisance[:, :width])
@@ -276,7 +276,7 @@ def _shapes(time_s: Floats, span_s: Floats) -> Floats:
     return np.column_stack([np.clip((phase - RAMPS) / (1.0 - RAMPS), 0.0, 1.0), (phase >= STEPS).astype(np.float64)])
 
 
-def _whiten(columns: Floats, time_s: Floats, variance: Floats, believed: Floats) -> tuple[Floats, float]:
+def _whiten(columns: Floats, time_s: Floats, variance: Floats, believed: Floats, doubt: float) -> tuple[Floats, float]:
     """Columns with the noise of the first made white, and the learned standard deviation of that noise.
 
     The noise is white scatter, beyond what measurement adds, and an Ornstein-Uhlenbeck process. How great they are is
@@ -290,21 +290,24 @@ def _whiten(columns: Floats, time_s: Floats, variance: Floats, believed: Floats)
     days = np.diff(time_s, prepend=time_s[0]) / DAY_S
     learned_from = np.ascontiguousarray(columns[:, : known + 2])  # the first shape is the ramp over all of the record
     rough = max(float(np.std(columns[:, 0])), 1e-6)
-    pad = np.hstack([np.zeros((known, 1)), believed, np.zeros((known, 1))])
     order = [*range(1, known + 2), 0]
+    prior = np.zeros((known + 2, known + 2))
+    prior[:known, :known] = believed.T @ believed
 
     def surprise(log_scatter: float, wander: float, tau: float) -> float:
         scatter = (rough * math.exp(log_scatter)) ** 2
         white, log_det = _filtered(learned_from, days, variance + scatter, wander**2, tau)
-        diagonal = np.abs(np.diag(np.linalg.qr(np.vstack([white, pad])[:, order], mode="r")))
-        return float(log_det + 2.0 * np.sum(np.log(diagonal[:-1] + 1e-300)) + diagonal[-1] ** 2)
+        normal = (white.T @ white)[np.ix_(order, order)] + prior
+        normal[np.diag_indices_from(normal)] *= 1.0 + 1e-12
+        diagonal = np.diag(np.linalg.cholesky(normal))
+        return float(log_det + 2.0 * np.sum(np.log(diagonal[:-1])) + diagonal[-1] ** 2)
 
     tried = [(share * rough, tau) for share in WANDER_SHARES for tau in WANDER_DAYS]
     options = {"xatol": 0.02}
     found = [
         minimize_scalar(surprise, bounds=(-7.0, 0.7), args=each, method="bounded", options=options) for each in tried
     ]
-    near = min(result.fun for result in found) + DOUBT
+    near = min(result.fun for result in found) + doubt
     least = [i for i, result in enumerate(found) if result.fun <= near]
     chosen = max(least, key=lambda i: tried[i][0] ** 2 * tried[i][1])
     (wander, tau), scatter = tried[chosen], rough * math.exp(found[chosen].x)

@@ -79,15 +79,26 @@ class ScaleCalibration:
     budget: dict[str, float]
 
     def apply(self, net_kg: float, std_kg: float) -> tuple[float, float]:
-        """The corrected net mass and its standard uncertainty; `std_kg` comes without the gain's part."""
-        variance = (self.gain * std_kg) ** 2 + (net_kg * self.gain_std) ** 2 + self.offset_std_kg**2
-        return self.offset_kg + self.gain * net_kg, math.sqrt(variance + 2.0 * net_kg * self.covariance_kg)
+        """The corrected net mass and its standard uncertainty; `std_kg` comes without the gain's part.
+
+        Whether the weighbridge errs by kilograms or by a proportion is not known: below the mean net mass it is taken
+        for the former, above for the latter.
+        """
+        told, mean = self.reference_std_kg, self.mean_net_kg
+        gain_variance, offset_variance = self.gain_std**2 - (told / mean) ** 2, self.offset_std_kg**2 - told**2
+        fitted = net_kg**2 * gain_variance + offset_variance + 2.0 * net_kg * self.covariance_kg
+        reference = told * max(1.0, abs(net_kg) / mean)
+        std = math.sqrt((self.gain * std_kg) ** 2 + max(fitted, 0.0) + reference**2)
+        return self.offset_kg + self.gain * net_kg, std
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether the tickets say more than the truck file did, or show it wrong: `apply` is of use only then."""
+        return self.new_gain_std < self.told_gain_std or not self.compatible
 
     def scale(self, scale: Scale) -> Scale:
-        """The scale to be used with `apply`: with the new gain_std where that is less, or the old one was too small."""
-        if self.new_gain_std < scale.gain_std or not self.compatible:
-            return msgspec.structs.replace(scale, gain_std=self.new_gain_std)
-        return scale
+        """The scale to be used with `apply`, with the new gain_std; the same as before where it is not worthwhile."""
+        return msgspec.structs.replace(scale, gain_std=self.new_gain_std) if self.worthwhile else scale
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, with the intervals, for JSON."""
@@ -193,7 +204,7 @@ def _told(
         gain=fit.gain,
         gain_std=gain_std,
         offset_kg=fit.offset,
-        offset_std_kg=math.sqrt(widened[0, 0]),
+        offset_std_kg=math.hypot(math.sqrt(widened[0, 0]), reference),
         covariance_kg=float(widened[0, 1]),
         tickets=len(used),
         outliers=tuple(pair.ticket.line for pair in pairs if id(pair) not in lines),
