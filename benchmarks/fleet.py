@@ -2,7 +2,7 @@
 
     python benchmarks/fleet.py tare --runs 100        coverage of a year of tares, RMS against the ideal filter
     python benchmarks/fleet.py alarms --runs 300      how often a drift is found where there is none
-    python benchmarks/fleet.py power --runs 100       how often drifts over 500 loads are found, and how well sized
+    python benchmarks/fleet.py power --runs 50        how often drifts over 500 loads are found, and how well sized
     python benchmarks/fleet.py tickets --runs 1000    coverage of gain and of corrected masses, right matches
 
 Everything is made up here, with known truth; --seed is that of the first run.
@@ -249,7 +249,7 @@ def power_table(runs: int, seed: int) -> None:
         ("scatter 0.25, no season", World(500, 100.0, season=0.0), 0.0),
         ("scatter 0.10, no season", calm, 0.0),
     ):
-        for gain in (0.01, 0.02, 0.05, 0.10, 0.20):
+        for gain in (0.01, 0.02, 0.05, 0.10, 0.20)[0 if believed or base is calm else 2 :]:
             world = replace(base, gain=gain)
             _power(f"{title}, scale {100 * gain:.0f} %", world, believed, runs, seed)
     for title, base, believed in (
@@ -332,9 +332,8 @@ def _rounded(kg: Floats, d_kg: float) -> Floats:
 
 def tickets_table(runs: int, seed: int) -> None:
     """Coverage of gain and of corrected masses, and how much narrower the gain is known."""
-    heads = (
-        f"{'right':>7}{'gain cover':>12}{'mass cover':>12}{'RMS kg':>8}{'before':>8}{'gain_std':>10}{'reference':>11}"
-    )
+    heads = f"{'right':>7}{'gain cover':>12}{'mass cover':>12}{'RMS kg':>8}{'before':>8}"
+    heads += f"{'gain_std':>10}{'reference':>11}{'refused':>9}"
     print(f"{'tickets':<22}{heads}")
     for count in (6, 24, 120):
         for d_kg in (10.0, 20.0, 50.0):
@@ -370,12 +369,12 @@ def _calibrated(rng: Rng, count: int, bridge: Weighbridge) -> tuple[float, ...] 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    tables = {"tare": (tare_table, 100), "alarms": (alarms_table, 300), "power": (power_table, 100)}
+    tables = {"tare": (tare_table, 100), "alarms": (alarms_table, 300), "power": (power_table, 50)}
     tables["tickets"] = (tickets_table, 1000)
     for verb, (_, default) in tables.items():
         options = verbs.add_parser(verb)
         options.add_argument("--runs", type=int, default=default)
-        options.add_argument("--seed", type=int, default=9_100_000)
+        options.add_argument("--seed", type=int, default=9_200_000)
     arguments = parser.parse_args()
     tables[arguments.verb][0](arguments.runs, arguments.seed)
 

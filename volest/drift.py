@@ -25,13 +25,13 @@ Kind = Literal["scale", "sensor_height"]
 KINDS: tuple[Kind, Kind] = ("scale", "sensor_height")
 
 YEAR_S, DAY_S = 31_557_600.0, 86_400.0
-FALSE_ALARM = 0.003  # of the records without drift, were their noise known; below 0.01 is promised
+FALSE_ALARM = 0.005  # of the records without drift, were their noise known; below 0.01 is promised
 VAGUE = 1e-4  # of a unit, precision of what nothing is known of beforehand
 SEASON_LOG_STD = 0.05  # of the amplitude of the density's yearly round
 LEAST_LOADS, MOST_LOADS, MOST_ROUTES = 40, 200_000, 50
 WANDER_DAYS = (1.0, 5.0, 25.0)  # time constants that are tried
 WANDER_SHARES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)  # of the scatter as a whole
-DOUBT, DOUBT_EMPTY = 1.0, 2.7  # of twice the log likelihood; empty beds tell enough to be asked for more
+DOUBT, DOUBT_EMPTY = 0.5, 2.7  # of twice the log likelihood; empty beds tell enough to be asked for more
 RAMPS = np.arange(6) / 7.0  # where in the record a ramp may begin
 STEPS = np.arange(1, 10) / 10.0
 OUTLIER_MADS = 5.0

@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 FEWEST = 3  # pairs
 OUTLIER_SIGMAS = 4.0
+MOST_INTERVAL_KG = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ def calibrate(
     Raises WeightError for fewer than three pairs that agree, and for numbers out of range.
     """
     offset_std = scale.tare_std_kg if offset_std_kg is None else offset_std_kg
-    if not (weighbridge.d_kg > 0.0 and (weighbridge.e_kg is None or weighbridge.e_kg > 0.0) and offset_std >= 0.0):
+    d_kg, e_kg = weighbridge.d_kg, weighbridge.e_kg or weighbridge.d_kg
+    if not (0.0 < d_kg <= MOST_INTERVAL_KG and 0.0 < e_kg <= MOST_INTERVAL_KG and offset_std >= 0.0):
         raise WeightError(f"calibration: found {weighbridge}, offset {offset_std} kg, expected intervals above 0")
     for pair in pairs:
         check_pair(pair)
@@ -137,6 +139,8 @@ def calibrate(
         if (now == kept).all() or now.sum() < FEWEST:
             break
         kept = now
+    else:
+        fit = _line(net[kept], true[kept], net_std[kept], true_std[kept], offset_std)
     return _told(fit, [pair for pair, keep in zip(pairs, kept, strict=True) if keep], pairs, scale, weighbridge)
 
 
