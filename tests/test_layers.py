@@ -29,6 +29,8 @@ LAYERS = [
     ["volest"],
     ["load"],
     ["estimator"],
+    ["drift", "tare", "weighbridge"],
+    ["tickets"],
     ["fusion", "weight"],
     ["frames", "hidden", "result", "uncertainty"],
     ["meshbed", "reference", "registration"],
