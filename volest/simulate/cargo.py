@@ -62,6 +62,7 @@ class Cargo:
         shape, most = self._heap(stop)
         below, before, partly = self._z, self.volume_m3, []
         density, wet = self._material(stop)
+        self._check_room(below, most, volume_m3)
         for share in (1 / 3, 2 / 3, 1.0):
             self._z = self._raised(below, shape, most, share * volume_m3)
             partly.append(self.surface())
@@ -119,24 +120,27 @@ class Cargo:
             z += correlated_noise(rng, field, length) * made.roughness_m * share
         return z, envelope_m(made, self._bed, x, y)
 
+    def _check_room(self, below: Floats, most: Floats, volume_m3: float) -> None:
+        room = self._between_m3(np.maximum(below, most), below)
+        if room < volume_m3:
+            raise SceneError(f"stop: found {volume_m3:.2f} m3 to add, expected at most the {room:.2f} that fit")
+
     def _raised(self, below: Floats, shape: Floats, most: Floats, volume_m3: float) -> Floats:
         """The old surface with so much of the heap on it, by bisection of the heap's level."""
-        cell = self._field.dx_m * self._field.dy_m
-        ground = np.maximum(below, self._empty)
 
         def raised(level: float) -> Floats:
             return np.maximum(below, np.minimum(shape + level, most))
 
-        def added(level: float) -> float:
-            return cell * float(np.sum(np.maximum(raised(level), ground) - ground))
-
         low, high = float(-np.max(shape)) - 2.0, float(-np.min(shape)) + 5.0
-        if added(high) < volume_m3:
-            raise SceneError(f"stop: found {volume_m3:.2f} m3 to add, expected at most the {added(high):.2f} that fit")
         for _ in range(40):
             middle = 0.5 * (low + high)
-            low, high = (middle, high) if added(middle) < volume_m3 else (low, middle)
+            low, high = (middle, high) if self._between_m3(raised(middle), below) < volume_m3 else (low, middle)
         return raised(high)
+
+    def _between_m3(self, upper: Floats, lower: Floats) -> float:
+        """Volume between two surfaces over the bed, from the heights at the nodes."""
+        ground = np.maximum(lower, self._empty)
+        return self._field.dx_m * self._field.dy_m * float(np.sum(np.maximum(upper, ground) - ground))
 
     def _material(self, stop: StopScene) -> tuple[float, float]:
         """Bulk density as loaded and wet mass fraction."""

@@ -127,7 +127,7 @@ def _errors(axes: Axes, loads: Sequence[tuple[Entry, dict[str, Any] | None]]) ->
         error = volume.value - true["volume_m3"]
         axes.errorbar(place, 1e3 * error, 1.96e3 * volume.std, color=LOAD, marker="o", markersize=4, capsize=3)
     axes.axhline(0.0, color=BOUND, linewidth=1.0)
-    _plain(axes, "Added volume less the truth at each stop, litres, 95 %")
+    _plain(axes, "Volume added at each stop less the truth, litres (95 % intervals)")
     axes.set_xticks(range(1, len(known) + 1), [_label(volume) for volume, _, _ in known], fontsize=8)
     axes.set_xlabel("stop: m³ added", fontsize=9)
 

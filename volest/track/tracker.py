@@ -263,7 +263,8 @@ class Tracker:
         std_kg = math.hypot(density * state.volume.std, STICKS_STD * stuck_kg)
         stuck = Uncertain(stuck_kg, {f"carry_back@{event.end_s:.3f}": std_kg})
         self._tare.emptied(event.end_s, gross - stuck)
-        return [self._record("adjust", event, mass=self._net(event.end_s, leaving))]
+        after = replace(event, begin_s=event.end_s, flags=(), reasons=())
+        return [self._record("adjust", after, mass=self._net(event.end_s, leaving))]
 
     # --- quantities ---------------------------------------------------------------------------------------------------
 

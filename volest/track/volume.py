@@ -13,9 +13,10 @@ from volest.track.uncertain import Uncertain, carried_on
 
 __all__ = ["VolumeErrors"]
 
-# Chosen on 120 simulated days; benchmarks/days.py scores others.
-COMMON = {"range": 1.0, "reference": 0.95, "pose": 0.9}  # correlation from one scan of a truck to its next
-SURFACE_COMMON = 0.95  # where the surface did not change
+# Correlations from one scan of a truck to its next, chosen on 120 simulated days; benchmarks/days.py scores others.
+RANGE, POSE, REFERENCE, SURFACE = 1.0, 0.9, 0.95, 0.95
+ALIKE_HIDDEN = 0.5  # part of what is wrong with hidden places that is wrong alike under another surface
+ALIKE_SURFACE = 0.4  # the same of places in sight
 SAME_M = 0.03  # a surface that rose or sank less is the same
 HIDDEN_STATE = 1  # of the core
 
@@ -23,10 +24,11 @@ HIDDEN_STATE = 1  # of the core
 class VolumeErrors:
     """Gives each scan's volume its errors. Of the budget's parts
 
-    - `reference` and `range` are nearly the same in all scans of a truck, and `pose` mostly;
-    - `hidden` is the same as far as the same places are hidden, under the same surface: correlated by the root of the
-      shared part of the hidden area;
-    - `surface` is the same where the surface did not change;
+    - `range` is the same in all scans of a truck, and `pose` mostly;
+    - `reference`, the empty bed's error, counts where load covers it: it is the same as far as the same places are
+      covered;
+    - `hidden` is the same as far as the same places are hidden, half of it only under the same surface;
+    - `surface` is the same where the surface did not change, and partly elsewhere;
     - anything else is new in each scan.
     """
 
@@ -59,19 +61,34 @@ class VolumeErrors:
         return Uncertain(result.volume_m3.value, errors)
 
     def _correlations(self, now: Surface | None, settled: bool) -> Mapping[str, float]:
-        before = self._surface
+        common, before = {"range": RANGE, "pose": POSE}, self._surface
         if now is None or before is None or now.height.shape != before.height.shape:
-            return COMMON | {"surface": SURFACE_COMMON if settled else 0.0}
+            unchanged = 1.0 if settled else 0.0
+            return common | {"reference": REFERENCE * unchanged, "surface": _surface_correlation(unchanged)}
         inside = now.state > 0
         same = inside if settled else inside & (np.abs(now.height - before.height) < SAME_M)
+        alike = inside & (_covered(now) == _covered(before))
         old, new = before.state == HIDDEN_STATE, now.state == HIDDEN_STATE
-        overlap = _count(old & new & same) / math.sqrt(max(_count(old), 1) * max(_count(new), 1))
-        unchanged = _count(same) / max(_count(inside), 1)
-        return COMMON | {"hidden": math.sqrt(min(overlap, 1.0)), "surface": SURFACE_COMMON * unchanged}
+        shares = [_share(old & new, old, new), _share(old & new & same, old, new)]
+        hidden = ALIKE_HIDDEN * math.sqrt(shares[0]) + (1.0 - ALIKE_HIDDEN) * math.sqrt(shares[1])
+        surface = _surface_correlation(_share(same, inside, inside))
+        return common | {"reference": REFERENCE * _share(alike, inside, inside), "hidden": hidden, "surface": surface}
 
 
-def _count(cells: NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(cells))
+def _surface_correlation(unchanged: float) -> float:
+    return SURFACE * (ALIKE_SURFACE + (1.0 - ALIKE_SURFACE) * unchanged)
+
+
+def _covered(surface: Surface) -> NDArray[np.bool_]:
+    """Cells in which load lies on the bed."""
+    covered: NDArray[np.bool_] = surface.height - surface.bed.floor > SAME_M
+    return covered
+
+
+def _share(both: NDArray[np.bool_], one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """What two sets of cells have in common, over the root of their sizes' product."""
+    sizes = float(np.count_nonzero(one)) * float(np.count_nonzero(other))
+    return float(np.count_nonzero(both)) / math.sqrt(max(sizes, 1.0))
 
 
 def _budget(result: Result) -> dict[str, float]:
