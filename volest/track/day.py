@@ -1,4 +1,4 @@
-"""A day's folder: truck.toml, scans.csv, weight.csv (or a CAN log), gps.csv; read, put in order, tracked."""
+"""A day's folder (truck file, scans.csv, weight.csv or a CAN log, gps.csv): read, put in order, tracked."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class Day:
         Scans themselves are read when their turn comes. Weights and positions may be missing.
         """
         folder = Path(directory)
-        truck = Truck.load(folder / "truck.toml")
+        learned = folder / "truck.volest"
+        truck = Truck.load(learned if learned.is_file() else folder / "truck.toml")
         scans = sorted(_scans(folder, truck), key=lambda scan: scan.time_s)
         return cls(truck, scans, _weights(folder), _positions(folder))
 

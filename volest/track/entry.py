@@ -43,7 +43,8 @@ class Entry:
     @property
     def id(self) -> str:
         """The same for the same event of the same truck, however often the day is tracked."""
-        text = f"{self.truck_id}|{self.kind}|{self.begin_s:.3f}|{self.end_s:.3f}"
+        of = f"{self.volume_m3 is not None:d}{self.mass_kg is not None:d}"
+        text = f"{self.truck_id}|{self.kind}|{of}|{self.begin_s:.3f}|{self.end_s:.3f}"
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:

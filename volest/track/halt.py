@@ -17,6 +17,7 @@ __all__ = ["Halt", "Motion", "Weights"]
 STANDS_M_S, MOVES_M_S = 0.5, 1.5
 MOVES_FOR_S = 3.0  # before a halt is over
 NO_FIX_S = 60.0  # after which nobody knows whether the truck moves
+MOMENT_S = 1.0
 MOST_SAMPLES = 400_000
 KEPT_S = 120.0  # of weights, while the truck drives
 
@@ -68,6 +69,10 @@ class Motion:
         """Whether there is a position that is not too old."""
         return time_s - self._fix_s <= NO_FIX_S
 
+    def is_moment(self, time_s: float) -> bool:
+        """Whether this is the moment of a scan that was taken for a halt."""
+        return self.halt is not None and not self.halt.located and time_s - self.halt.begin_s <= MOMENT_S
+
     def position(self, time_s: float, lat: float, lon: float, speed_m_s: float) -> Halt | None:
         """The halt that is over, if one is. Positions without a speed tell nothing."""
         if not math.isfinite(speed_m_s):
@@ -102,7 +107,7 @@ class Weights:
         """A reading; those older than `since_s` by more than two minutes are forgotten."""
         self.any = True
         self._samples.append((time_s, gross_kg))
-        while self._samples[0][0] < since_s - KEPT_S:
+        while self._samples and self._samples[0][0] < since_s - KEPT_S:
             self._samples.popleft()
 
     def level(self, begin_s: float, end_s: float) -> GrossMass:

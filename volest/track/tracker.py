@@ -62,7 +62,7 @@ class _Event:
 
 
 class Tracker:
-    """Takes a truck's day event by event, in the order of time, and gives back the ledger's new entries.
+    """Takes a truck's day event by event, each kind in the order of time, and gives back the ledger's new entries.
 
     A halt is told by the positions' speed, and makes its entries when the truck leaves: `settle` for the way there,
     then `load`, `tip` or `stand`, and `adjust` where the tare was found elsewhere. Without positions every scan is
@@ -85,7 +85,7 @@ class Tracker:
         self._weights = Weights(truck.scale.resolution_kg if truck.scale else 1.0)
         self._motion, self._volumes = Motion(), VolumeErrors()
         self._state: _State | None = None
-        self._latest_s = -math.inf
+        self._latest_s: dict[str, float] = {}  # by kind of event
         self._since_s = -math.inf  # what came before was told by the ledger
         self._notes: list[tuple[str, str]] = []
         self._struck_m3 = math.inf
@@ -95,24 +95,24 @@ class Tracker:
 
     def position(self, time_s: float, lat: float, lon: float, speed_m_s: float) -> list[Entry]:
         """Where the truck is [degrees] and how fast [m/s]; NaN is what is not known."""
-        if not self._is_new(time_s):
+        if not self._is_new("position", time_s):
             return []
         halt = self._motion.position(time_s, lat, lon, speed_m_s)
         return [] if halt is None else self._closed(halt)
 
     def weight(self, time_s: float, gross_kg: float) -> list[Entry]:
         """A reading of the scale."""
-        if self._is_new(time_s) and self.truck.scale is not None:
+        if self._is_new("weight", time_s) and self.truck.scale is not None:
             halt = self._motion.halt
             self._weights.add(time_s, gross_kg, time_s if halt is None else halt.begin_s)
         return []
 
     def scan(self, time_s: float, scans: Any) -> list[Entry]:
         """What `Estimator.estimate` takes. A scan while the truck drives is not looked at."""
-        if not self._is_new(time_s):
+        if not self._is_new("scan", time_s):
             return []
         entries, motion = [], self._motion
-        if not motion.known(time_s):
+        if not motion.known(time_s) and not motion.is_moment(time_s):
             entries = self._over()
             motion.halt = Halt(time_s, time_s, located=False)
         if motion.halt is None:
@@ -142,16 +142,17 @@ class Tracker:
         halt = self._motion.over()
         return [] if halt is None else self._closed(halt)
 
-    def _is_new(self, time_s: float) -> bool:
-        """False for what the ledger told already; an event out of order is left out, and told of."""
+    def _is_new(self, what: str, time_s: float) -> bool:
+        """False for what the ledger told already; an event out of order among its like is left out, and told of."""
         if not math.isfinite(time_s):
             raise InputError(f"time_s: found {time_s}, expected a finite number of seconds")
         if time_s <= self._since_s:
             return False
-        if time_s < self._latest_s - 1.0:
-            self.note("time_skew", f"an event of {time_s:.1f} s came after one of {self._latest_s:.1f} s")
+        latest = self._latest_s.get(what, -math.inf)
+        if time_s < latest:
+            self.note("time_skew", f"a {what} of {time_s:.1f} s came after one of {latest:.1f} s")
             return False
-        self._latest_s = max(self._latest_s, time_s)
+        self._latest_s[what] = time_s
         return True
 
     # --- a halt that is over ------------------------------------------------------------------------------------------
@@ -373,7 +374,7 @@ class Tracker:
         if not ledger:
             return
         volume, mass = _sum(ledger, "volume_m3", "volume_errors_m3"), _sum(ledger, "mass_kg", "mass_errors_kg")
-        self._since_s = self._latest_s = max(float(entry["end_s"]) for entry in ledger)
+        self._since_s = max(float(entry["end_s"]) for entry in ledger)
         self._state = _State(self._since_s, volume, mass)
         if volume is not None:
             self._volumes.restore(volume)

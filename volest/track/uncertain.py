@@ -57,5 +57,7 @@ def carried_on(errors: Mapping[str, float], correlation: float, source: str) -> 
     Repeated, it is a first-order autoregressive chain: correlations multiply along it.
     """
     kept = {name: correlation * c for name, c in errors.items() if abs(correlation * c) > NEGLIGIBLE}
+    while source in kept:
+        source += "'"
     rest = 1.0 - math.fsum(c * c for c in kept.values())
     return kept | {source: math.sqrt(max(rest, 0.0))}
