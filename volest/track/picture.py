@@ -79,15 +79,15 @@ def _on_truck(axes: Axes, entries: Sequence[Entry], truth: Truth, unit: str, tit
         (time, value)
         for entry in entries
         for time, value in _course(
-            entry, entry.on_truck_m3 if unit == "m3" else entry.on_truck_kg, entry_change(entry, unit)
+            entry, entry.on_truck_m3 if unit == "m3" else entry.on_truck_kg, _change(entry, unit)
         )
     ]
     hours = [time / 3600.0 for time, _ in points]
     value, half = [v.value for _, v in points], [1.96 * v.std for _, v in points]
     low, high = [v - h for v, h in zip(value, half, strict=True)], [v + h for v, h in zip(value, half, strict=True)]
-    for entry in entries:
-        if entry.kind == "tip":
-            axes.axvspan(entry.begin_s / 3600.0, entry.end_s / 3600.0, color=HIDDEN, alpha=0.25, linewidth=0)
+    for number, entry in enumerate(entry for entry in entries if entry.kind == "tip"):
+        span, name = (entry.begin_s / 3600.0, entry.end_s / 3600.0), "_tip" if number else "tip"
+        axes.axvspan(*span, color=HIDDEN, alpha=0.25, linewidth=0, label=name)
     axes.fill_between(hours, low, high, color=SEEN, alpha=0.5, linewidth=0, label="95 % interval")
     axes.plot(hours, value, color=LOAD, linewidth=1.5, label="estimate")
     if truth:
@@ -107,7 +107,7 @@ def _on_truck(axes: Axes, entries: Sequence[Entry], truth: Truth, unit: str, tit
     axes.legend(frameon=False, fontsize=9, loc="upper left")
 
 
-def entry_change(entry: Entry, unit: str) -> Uncertain | None:
+def _change(entry: Entry, unit: str) -> Uncertain | None:
     """What an entry did to the volume or the mass."""
     return entry.volume_m3 if unit == "m3" else entry.mass_kg
 
