@@ -224,6 +224,24 @@ def test_load_without_a_scan_is_told_by_its_mass_and_its_volume_comes_later(day,
     assert unbalance(found) < 1e-9
 
 
+def test_load_that_was_not_weighed_has_no_mass_and_the_next_weight_makes_up_for_it(day, entries, tmp_path):
+    folder, loads = copied(day, tmp_path), of_kind(entries, "load")
+    lines = (folder / "weight.csv").read_text().splitlines(keepends=True)
+    kept = [line for line in lines[1:] if not loads[1].begin_s - 5.0 < float(line.split(",")[0]) < loads[1].end_s + 5.0]
+    (folder / "weight.csv").write_text("".join([lines[0], *kept]))
+    found = entries_of(folder)
+    second, third = of_kind(found, "load")[1:]
+    assert second.mass_kg is None
+    assert second.on_truck_kg is None
+    assert {"time_skew", "weight_missing"} <= set(second.flags) | set(found[found.index(second) - 1].flags)
+    assert second.volume_m3 == loads[1].volume_m3
+    assert third.mass_kg is None
+    both = next(entry for entry in of_kind(found, "adjust") if entry.end_s == third.end_s)
+    assert both.mass_kg.value == pytest.approx(loads[1].mass_kg.value + loads[2].mass_kg.value, abs=1e-6)
+    assert third.on_truck_kg == loads[2].on_truck_kg
+    assert unbalance(found) < 1e-9
+
+
 @pytest.mark.parametrize("ahead_s", [-300.0, 300.0])
 def test_clock_of_the_scale_that_is_off_is_told(tmp_path, ahead_s):
     folder_of(tmp_path / "day", route={"weight_clock_s": ahead_s, "leg_km": [0.4, 0.8]})
@@ -362,6 +380,9 @@ def test_command_writes_prints_and_draws_and_a_second_run_adds_nothing(day, entr
     assert [json.loads(line)["id"] for line in lines] == [entry.id for entry in entries]
     assert ledger.read_bytes() == before
     assert [e["id"] for e in read_ledger(ledger)] == [entry.id for entry in entries]
+    ledger.write_bytes(before[: 2 * len(before) // 3])  # as a power cut leaves it
+    assert main(["track", str(day[0]), "-o", str(ledger)]) == 0
+    assert ledger.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,14 @@ class Halt:
     begin_s: float
     end_s: float
     located: bool = True
-    scans: list[tuple[float, Result]] = field(default_factory=list)
+    scans: list[tuple[float, Result]] = field(default_factory=list)  # the first and the last
     _lat: list[float] = field(default_factory=list)
     _lon: list[float] = field(default_factory=list)
+
+    def see(self, time_s: float, result: Result) -> None:
+        """A scan that gave a volume; of many the first and the last are kept."""
+        self.scans[1:] = [(time_s, result)] if self.scans else []
+        self.scans = self.scans or [(time_s, result)]
 
     def stand(self, time_s: float, lat: float, lon: float) -> None:
         """The truck still stands."""

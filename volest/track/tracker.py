@@ -27,8 +27,7 @@ __all__ = ["Tracker"]
 ARRIVED_S = (1.0, 10.0)  # after a halt began: before the crew gets off
 LEAVING_S = (14.0, 0.5)  # before it ends: the crew is on again
 ABOUT_SCAN_S = 7.0  # where nobody knows whether the truck stands
-SURE = 2.0  # standard uncertainties
-VERY_SURE = 3.0
+SURE = 3.0  # standard uncertainties
 TIPPED = 0.3  # of the volume
 EMPTY_BELOW = 0.1  # of struck capacity
 LEAST_ADDED = 0.02  # of struck capacity: less, found after driving, is not called a load
@@ -122,7 +121,8 @@ class Tracker:
             for flag in result.flags:
                 self.note(flag, "; ".join(result.reasons))
         else:
-            motion.halt.scans.append((time_s, result))
+            self._struck_m3 = result.struck_capacity_m3 or self._struck_m3
+            motion.halt.see(time_s, result)
         return entries
 
     def looks(self, time_s: float) -> bool:
@@ -183,7 +183,8 @@ class Tracker:
         """What is on the truck when it is seen first."""
         self._state = _State(event.begin_s)
         volume = self._volume(*halt.scans[-1], settled=False) if halt.scans else None
-        return self._record("start", event, volume, self._net(event.end_s, leaving))
+        mass = self._net(event.end_s, leaving)
+        return self._record("start", event, volume, mass, unseen=volume is None, unweighed=mass is None)
 
     def _driven(self, event: _Event, halt: Halt) -> list[Entry]:
         """What happened on the way here, as the first scan tells; the mass stays the same."""
@@ -201,7 +202,7 @@ class Tracker:
             return []
         now = self._volume(time_s, result, settled=not changed)
         change = now - state.volume
-        if change.value > max(VERY_SURE * change.std, LEAST_ADDED * self._struck_m3) and not state.unseen:
+        if change.value > max(SURE * change.std, LEAST_ADDED * self._struck_m3) and not state.unseen:
             way = replace(way, flags=(*way.flags, "time_skew"), reasons=(*way.reasons, "the volume rose while driving"))
         return [self._record("adjust" if state.unseen else "settle", way, now)]
 
@@ -209,7 +210,7 @@ class Tracker:
         """Whether a scan shows so much more or less that it cannot be settling."""
         assert result.volume_m3 is not None
         rise = result.volume_m3.value - before.value
-        unsure = VERY_SURE * math.hypot(0.5 * before.std, 0.5 * result.volume_m3.std)
+        unsure = SURE * math.hypot(0.5 * before.std, 0.5 * result.volume_m3.std)
         return rise > max(unsure, LEAST_ADDED * self._struck_m3) or rise < -max(unsure, TIPPED * before.value)
 
     def _stood(self, event: _Event, halt: Halt, leaving: GrossMass) -> list[Entry]:
@@ -218,6 +219,7 @@ class Tracker:
         assert before is not None
         volume = self._volume(*halt.scans[-1], settled=False) if halt.shows_leaving(before.time_s) else None
         mass = self._net(event.end_s, leaving)
+        unseen, unweighed = volume is None, mass is None
         entries = []
         if before.unseen and volume is not None:
             reason = "what was added before was not seen: its volume is in here, too"
@@ -231,22 +233,22 @@ class Tracker:
         if kind == "stand":
             return entries if volume is None else [*entries, self._record("stand", event, volume)]
         carry = volume.quantity(low=0.0) if kind == "tip" and volume is not None else None
-        entries.append(self._record(kind, event, volume, mass, carry, changes=not entries))
+        entries.append(self._record(kind, event, volume, mass, carry, unseen=unseen, unweighed=unweighed))
         return entries + self._emptied(event, before, leaving)
 
     def _kind(self, before: _State, volume: Uncertain | None, mass: Uncertain | None) -> Kind:
         """What happened, by what changed."""
         if volume is not None and before.volume is not None:
             moved = volume - before.volume
-            if moved.value < -max(VERY_SURE * moved.std, TIPPED * before.volume.value):
+            if moved.value < -max(SURE * moved.std, TIPPED * before.volume.value):
                 return "tip"
             if moved.value > SURE * moved.std:
                 return "load"
         if mass is not None and before.mass is not None:
             gained = mass - before.mass
-            if gained.value > VERY_SURE * gained.std:
+            if gained.value > SURE * gained.std:
                 return "load"
-            if volume is None and gained.value < -max(VERY_SURE * gained.std, TIPPED * before.mass.value):
+            if volume is None and gained.value < -max(SURE * gained.std, TIPPED * before.mass.value):
                 return "tip"
         return "stand"
 
@@ -270,7 +272,6 @@ class Tracker:
     # --- quantities ---------------------------------------------------------------------------------------------------
 
     def _volume(self, time_s: float, result: Result, *, settled: bool) -> Uncertain:
-        self._struck_m3 = result.struck_capacity_m3 or self._struck_m3
         return self._volumes.volume(time_s, result, settled)
 
     def _gross(self, time_s: float, gross: GrossMass) -> Uncertain | None:
@@ -320,19 +321,19 @@ class Tracker:
         mass: Uncertain | None = None,
         carry_back: Quantity | None = None,
         *,
-        changes: bool = True,
+        unseen: bool = False,
+        unweighed: bool = False,
     ) -> Entry:
-        """The entry after which so much is on the truck; None: as before, or unknown if a load or tip `changes` it."""
+        """The entry after which so much is on the truck; None: as before, or not known any more."""
         before = self._state
         assert before is not None
-        lost = changes and kind in ("start", "load", "tip")
         moved, gained = _change(before.volume, volume), _change(before.mass, mass)
         state = self._state = _State(
             event.end_s,
             before.volume if volume is None else volume,
             before.mass if mass is None else mass,
-            volume is None and (lost or before.unseen),
-            mass is None and (lost or before.unweighed),
+            unseen or (before.unseen and volume is None),
+            unweighed or (before.unweighed and mass is None),
         )
         fused = Fused()
         if kind == "load" and moved is not None and gained is not None:
