@@ -11,7 +11,7 @@ from volest.io import read_points
 from volest.simulate import load_scene, run
 
 DATASETS = Path(__file__).parents[1] / "datasets"
-RECIPES = sorted((DATASETS / "recipes").glob("*.toml"))
+RECIPES = sorted(path for path in (DATASETS / "recipes").glob("*.toml") if not path.name.startswith("day-"))
 SCANS = (".npz", ".pcd")
 
 

@@ -121,10 +121,10 @@ def test_run_reads_a_scene_file(tmp_path):
 
 
 def _as_toml(scene):
-    from volest.simulate.output import _value
+    from volest.simulate.files import toml_value
     from volest.simulate.scene import scene_to_dict
 
-    return "".join(f"{key} = {_value(value)}\n" for key, value in scene_to_dict(scene).items())
+    return "".join(f"{key} = {toml_value(value)}\n" for key, value in scene_to_dict(scene).items())
 
 
 def test_scene_that_cannot_be_made_names_the_file(tmp_path):

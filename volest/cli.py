@@ -80,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder to write to")
     simulate.set_defaults(run=_simulate)
 
+    track = verbs.add_parser("track", help="follow a truck through a day: stops, added loads, tips", allow_abbrev=False)
+    track.add_argument("day", type=Path, metavar="DAY", help="folder with truck.toml, scans.csv, weight.csv, gps.csv")
+    track.add_argument("-o", "--output", required=True, type=Path, metavar="LEDGER", help="log to append to")
+    track.add_argument("--json", action="store_true", help="print a line of JSON for each entry and nothing else")
+    track.add_argument("--picture", type=Path, metavar="FILE", help="draw the day as .png, .svg or .pdf")
+    track.set_defaults(run=_track)
+
     evaluate = verbs.add_parser("evaluate", help="score against cases with known truth", allow_abbrev=False)
     evaluate.add_argument("cases", type=Path, metavar="DIR", help="directory of folders with a truth.json each")
     evaluate.add_argument(
@@ -93,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, commission, simulate, evaluate, demo):
+    for verb in (estimate, commission, simulate, track, evaluate, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -154,6 +161,32 @@ def _simulate(arguments: argparse.Namespace) -> int:
     with Progress() as progress:
         progress.tell("simulating")
         run(arguments.scene, arguments.output)
+    return 0
+
+
+def _track(arguments: argparse.Namespace) -> int:
+    from volest.progress import Progress
+    from volest.track import Day, Ledger, track_day
+
+    day, entries, new = Day.load(arguments.day), [], 0
+    with Ledger(arguments.output, day.truck.id) as ledger, Progress() as progress:
+        for entry in track_day(day, tell=progress.tell):
+            entries.append(entry)
+            new += ledger.append(entry.to_dict())
+            if arguments.json:
+                line = json.dumps(entry.to_dict(), allow_nan=False, ensure_ascii=False)
+                sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+    if not arguments.json:
+        from rich.console import Console
+
+        from volest.track.table import print_entries
+
+        print_entries(entries, Console(highlight=False))
+        print(f"{arguments.output}: {new} new entries, {len(entries) - new} were there")
+    if arguments.picture is not None:
+        from volest.track.picture import draw_day
+
+        draw_day(entries, arguments.picture, arguments.day / "truth.json")
     return 0
 
 

@@ -20,7 +20,7 @@ from volest.pose import Pose
 from volest.scale import Scale, contradiction, resolved, scale_table
 from volest.schema import check, nearest, read_toml
 
-__all__ = ["Bed", "Scale", "Sensor", "Truck", "WasteProfile"]
+__all__ = ["Bed", "Limits", "Scale", "Sensor", "Truck", "WasteProfile"]
 
 DEFAULT_RANGE_NOISE_M = 0.02
 DEFAULT_POSE_STD_XYZ_M = 0.01
@@ -52,6 +52,13 @@ class Sensor:
     pose_std_told: bool = False  # False: the two above are defaults
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the truck may carry; the [limits] table as it stands in the file."""
+
+    max_gross_kg: Annotated[float, Meta(gt=0, le=200_000, description="kilograms, above 0 to 200000")] | None = None
+    max_height_m: Annotated[float, Meta(gt=0, le=30, description="metres over the floor, above 0 to 30")] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class WasteProfile:
     """Log-normal bulk densities of the dry and of the wet part of the waste, as loaded; see `docs/weights.md`."""
@@ -74,6 +81,7 @@ class Truck:
     waste: WasteProfile = field(default_factory=lambda: _waste(_WasteTable(), "waste"))
     path: Path | None = None
     directory: Path = Path()
+    limits: Limits | None = None
     commissioned: truckfile.Commissioned | None = None  # what a truck.volest holds beyond a truck.toml
 
     @classmethod
@@ -101,6 +109,9 @@ class Truck:
             document["sensor"] = [_sensor_table(sensor) for sensor in self.sensors]
         if self.scale is not None:
             document["scale"] = scale_table(self.scale, self.directory)
+        if self.limits is not None:
+            told = msgspec.structs.asdict(self.limits)
+            document["limits"] = {name: value for name, value in told.items() if value is not None}
         return document
 
     def with_reference(self, scans: Sequence[str]) -> Truck:
@@ -174,6 +185,7 @@ class _TruckTable(_Table):
     sensor: list[_SensorTable] = []
     scale: Scale | None = None
     waste: _WasteTable = msgspec.field(default_factory=_WasteTable)
+    limits: Limits | None = None
 
 
 def _build(document: dict[str, Any], where: str, path: Path | None, directory: Path) -> Truck:
@@ -186,9 +198,8 @@ def _build(document: dict[str, Any], where: str, path: Path | None, directory: P
     names = [table.bed.reference] if isinstance(table.bed.reference, str) else table.bed.reference or []
     reference = tuple(_reference(name, ids, directory, where) for name in names)
     bed = Bed(table.bed.length_m, table.bed.width_m, table.bed.height_m, reference)
-    return Truck(
-        table.id, bed, sensors, _scale(table.scale, where, directory), _waste(table.waste, where), path, directory
-    )
+    scale, waste = _scale(table.scale, where, directory), _waste(table.waste, where)
+    return Truck(table.id, bed, sensors, scale, waste, path, directory, limits=table.limits)
 
 
 def _scale(scale: Scale | None, where: str, directory: Path) -> Scale | None:

@@ -14,7 +14,7 @@ from volest.simulate.heightfield import HeightField
 from volest.simulate.pile import Floats, correlated_noise, cover_with, scatter
 from volest.simulate.scene import LoadScene
 
-__all__ = ["Opening", "load_surface"]
+__all__ = ["Floats", "Opening", "envelope_m", "load_surface", "without_sunken"]
 
 
 class Opening(Protocol):
@@ -58,9 +58,9 @@ def load_surface(scene: LoadScene, bed: Opening, rng: np.random.Generator) -> He
         z = _fit(lambda scale: np.where(layer > 0.0, ground + scale * layer, ground - 0.01), empty, field, bed, scene)
     else:
         shape = _shape(scene, field, rng)
-        envelope = _envelope(scene, bed, x, y)
+        envelope = envelope_m(scene, bed, x, y)
         z = _fit(lambda lift: np.minimum(shape + lift, envelope), empty, field, bed, scene)
-    return field.with_heights(_without_sunken(z, empty))
+    return field.with_heights(without_sunken(z, empty))
 
 
 def _fit(
@@ -88,7 +88,7 @@ def _fit(
     return surface(high)
 
 
-def _without_sunken(z: Floats, empty: Floats) -> Floats:
+def without_sunken(z: Floats, empty: Floats) -> Floats:
     """NaN where the surface and all its neighbours lie inside the bed's floor and walls."""
     above = np.pad(z > empty, 2)
     near = np.zeros_like(z, dtype=bool)
@@ -122,7 +122,7 @@ def _shape(scene: LoadScene, field: HeightField, rng: np.random.Generator) -> Fl
     return z
 
 
-def _envelope(scene: LoadScene, bed: Opening, x: Floats, y: Floats) -> Floats:
+def envelope_m(scene: LoadScene, bed: Opening, x: Floats, y: Floats) -> Floats:
     """The greatest height that stands: rising from the rims, and from the headboard's top where there is one."""
     x0, x1, y0, y1 = bed.footprint_m
     coarse = scene.bag_m > 0.0 or scene.lump_m > 0.0

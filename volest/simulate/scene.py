@@ -6,7 +6,7 @@ import difflib
 import math
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,9 +15,11 @@ from volest.errors import SceneError
 
 __all__ = [
     "Arch", "BedScene", "BranchScene", "Dent", "Dirt", "LoadScene", "MaterialScene", "Noise", "PoseScene", "PoseStd",
-    "Ribs", "Scene", "SensorScene", "TarpScene", "WeightScene", "load_scene", "scene_from_dict", "scene_to_dict",
+    "Ribs", "Scene", "SensorScene", "TarpScene", "WeightScene", "load_scene", "read_document",
+    "scene_from_dict", "scene_to_dict", "structured",
 ]  # fmt: skip
 
+S = TypeVar("S", bound=Struct)
 Lean = Annotated[float, Meta(ge=0, le=30)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -227,34 +229,46 @@ class Scene(_Strict, frozen=True, kw_only=True):
 
 def load_scene(path: str | Path) -> Scene:
     """Read and check a scene file; SceneError names the file, the key, what was found and what was expected."""
+    return scene_from_dict(read_document(path), str(path))
+
+
+def read_document(path: str | Path) -> dict[str, Any]:
+    """The tables of a scene file."""
     try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SceneError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SceneError(f"{path}: not TOML: {error}") from error
-    return scene_from_dict(raw, str(path))
 
 
 def scene_from_dict(raw: dict[str, Any], source: str = "scene") -> Scene:
     """A scene from nested dicts, as TOML gives them."""
-    _check_keys(raw, Scene, "", source)
+    scene = structured(raw, Scene, source)
+    if scene.load.kind in ("box", "wedge", "cone") and scene.load.height_m <= 0:
+        raise SceneError(f"{source}: load.height_m: missing, expected > 0 for kind = {scene.load.kind!r}")
+    return scene
+
+
+def structured(raw: dict[str, Any], kind: type[S], source: str) -> S:
+    """A document as a struct with a bed and sensors, its keys and numbers checked."""
+    _check_keys(raw, kind, "", source)
     _check_finite(raw, "", source)
     try:
-        scene = msgspec.convert(raw, Scene)
+        scene = msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise SceneError(f"{source}: {error}".replace("$.", "")) from error
     _check_whole(scene, source)
     return scene
 
 
-def scene_to_dict(scene: Scene) -> dict[str, Any]:
+def scene_to_dict(scene: Struct) -> dict[str, Any]:
     """The scene as nested dicts, without what stands at its default."""
     built: dict[str, Any] = msgspec.to_builtins(scene)
     return built
 
 
-def _check_whole(scene: Scene, source: str) -> None:
+def _check_whole(scene: Any, source: str) -> None:
     """What no single key can tell."""
     names = [sensor.id for sensor in scene.sensor]
     for name in names:
@@ -262,8 +276,6 @@ def _check_whole(scene: Scene, source: str) -> None:
             raise SceneError(f"{source}: sensor.id: found {name!r}, expected letters, digits and _")
     if len(set(names)) != len(names):
         raise SceneError(f"{source}: sensor.id: found {names}, expected each name once")
-    if scene.load.kind in ("box", "wedge", "cone") and scene.load.height_m <= 0:
-        raise SceneError(f"{source}: load.height_m: missing, expected > 0 for kind = {scene.load.kind!r}")
     if scene.bed.ribs.depth_m * 4 > scene.bed.width_m:
         raise SceneError(
             f"{source}: bed.ribs.depth_m: found {scene.bed.ribs.depth_m}, expected less than a quarter of the width"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from volest.simulate.bedshape import BedShape
 from volest.simulate.heightfield import HeightField
 
-__all__ = ["Volume", "integrate"]
+__all__ = ["Gauge", "Volume", "integrate"]
 
 Floats = NDArray[np.float64]
 STEP_M = 0.005
@@ -30,9 +30,35 @@ class Volume:
     numeric_error_m3: float = 0.0
 
 
+class Gauge:
+    """Measures loads in one bed, whose own heights are taken once."""
+
+    def __init__(self, bed: BedShape, step_m: float = STEP_M) -> None:
+        breaks_x, breaks_y = bed.breaks_m()
+        x, wx = _midpoints(breaks_x, step_m)
+        y, wy = _midpoints(breaks_y, step_m)
+        self._bed, self._step_m = bed, step_m
+        self._x, self._y = np.meshgrid(x, y)
+        self._area = wy[:, None] * wx[None, :]
+        self._empty = bed.empty_m(self._x, self._y)
+        self.struck_m3 = float(np.sum((bed.wall_top_m - self._empty) * self._area))
+
+    def measure(self, load: HeightField | None) -> Volume:
+        """The load's volumes, without a numeric error."""
+        if load is None:
+            return Volume(0.0, self.struck_m3, 0.0, 0.0, None)
+        top = np.fmax(load.at(self._x, self._y), self._empty)
+        part = (top - self._empty) * self._area
+        volume = float(part.sum())
+        heaped = float(np.sum(np.maximum(top - self._bed.wall_top_m, 0.0) * self._area))
+        moments = [float(np.sum(part * q)) for q in (self._x, self._y, 0.5 * (top + self._empty))]
+        centroid = (moments[0] / volume, moments[1] / volume, moments[2] / volume) if volume > 0.0 else None
+        return Volume(volume, self.struck_m3, heaped, _overhang(self._bed, load, self._step_m), centroid)
+
+
 def integrate(bed: BedShape, load: HeightField | None, step_m: float = STEP_M) -> Volume:
     """Volumes on a grid of about `step_m` (midpoint rule), denser between near steps of the bed."""
-    fine, coarse = (_integrate(bed, load, step) for step in (step_m, 1.5 * step_m))
+    fine, coarse = (Gauge(bed, step).measure(load) for step in (step_m, 1.5 * step_m))
     return Volume(
         fine.volume_m3,
         fine.struck_capacity_m3,
@@ -41,25 +67,6 @@ def integrate(bed: BedShape, load: HeightField | None, step_m: float = STEP_M) -
         fine.centroid_m,
         abs(fine.volume_m3 - coarse.volume_m3),
     )
-
-
-def _integrate(bed: BedShape, load: HeightField | None, step_m: float) -> Volume:
-    breaks_x, breaks_y = bed.breaks_m()
-    x, wx = _midpoints(breaks_x, step_m)
-    y, wy = _midpoints(breaks_y, step_m)
-    grid_x, grid_y = np.meshgrid(x, y)
-    area = wy[:, None] * wx[None, :]
-    empty = bed.empty_m(grid_x, grid_y)
-    struck = float(np.sum((bed.wall_top_m - empty) * area))
-    if load is None:
-        return Volume(0.0, struck, 0.0, 0.0, None)
-    top = np.fmax(load.at(grid_x, grid_y), empty)
-    part = (top - empty) * area
-    volume = float(part.sum())
-    heaped = float(np.sum(np.maximum(top - bed.wall_top_m, 0.0) * area))
-    moments = [float(np.sum(part * q)) for q in (grid_x, grid_y, 0.5 * (top + empty))]
-    centroid = (moments[0] / volume, moments[1] / volume, moments[2] / volume) if volume > 0.0 else None
-    return Volume(volume, struck, heaped, _overhang(bed, load, step_m), centroid)
 
 
 def _overhang(bed: BedShape, load: HeightField, step_m: float) -> float:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from volest.simulate.scene import WeightScene
 
-__all__ = ["gross_series"]
+__all__ = ["gross_series", "quantised"]
 
 
 def gross_series(scene: WeightScene, net_kg: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -17,7 +17,7 @@ def gross_series(scene: WeightScene, net_kg: float, rng: np.random.Generator) ->
     """
     at_rest = scene.tare_kg + rng.normal() * scene.tare_std_kg + net_kg * (1.0 + rng.normal() * scene.gain_std)
     if scene.kind == "number":
-        return _quantised(np.array([[0.0, at_rest + rng.normal() * scene.noise_kg]]), scene.resolution_kg)
+        return quantised(np.array([[0.0, at_rest + rng.normal() * scene.noise_kg]]), scene.resolution_kg)
     count = max(2, round(scene.duration_s * scene.rate_hz))
     time = (np.arange(count) + 0.05 * rng.standard_normal(count)) / scene.rate_hz
     time = np.round(np.maximum.accumulate(np.abs(time)), 3).astype(np.float64)
@@ -26,7 +26,7 @@ def gross_series(scene: WeightScene, net_kg: float, rng: np.random.Generator) ->
     spikes = rng.random(count) < scene.spike_rate
     gross[spikes] += rng.normal(0.0, 8.0, int(spikes.sum())) * max(scene.bounce_kg, 50.0)
     kept = ~_gaps(count, scene, rng)
-    return _quantised(np.column_stack([time, gross])[kept], scene.resolution_kg)
+    return quantised(np.column_stack([time, gross])[kept], scene.resolution_kg)
 
 
 def _bounce(time: NDArray[np.float64], scene: WeightScene, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -50,7 +50,8 @@ def _gaps(count: int, scene: WeightScene, rng: np.random.Generator) -> NDArray[n
     return gone
 
 
-def _quantised(rows: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+def quantised(rows: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Rows (N, 2) of time and mass, the mass in steps; in place."""
     if step > 0.0:
         rows[:, 1] = np.round(rows[:, 1] / step) * step
     return rows

@@ -42,6 +42,10 @@ class World:
         """The same without its load, and without what covers it or sticks out of it."""
         return World(self.bed, None, shell=self._bare)
 
+    def loaded(self, load: HeightField | None) -> World:
+        """The same bed with another load, and nothing that covers it or sticks out of it."""
+        return World(self.bed, load, shell=self._bare)
+
     def cast(self, origins: Floats, directions: Floats) -> Hits:
         """First hits of rays in the bed frame."""
         return cast(self.fields, self.mesh, origins, directions)
