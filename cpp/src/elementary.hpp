@@ -77,8 +77,8 @@ inline double portable_log(double x) noexcept {
   return exponent * kLn2 + 2.0 * s * sum;
 }
 
-// The natural logarithm of a positive normal number, good to 1e-6; without a branch or a loop.
-inline double quick_log(float x) noexcept {
+// The natural logarithm of a positive normal number, good to 2e-6; without a branch, a loop or a division.
+inline float quick_log(float x) noexcept {
   constexpr std::uint32_t kRootHalf = 0x3f3504f3;  // the bits of sqrt(1/2)
   std::uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
@@ -86,9 +86,14 @@ inline double quick_log(float x) noexcept {
   bits -= static_cast<std::uint32_t>(exponent) << 23;
   float m;  // sqrt(1/2) to sqrt(2)
   std::memcpy(&m, &bits, sizeof m);
-  const double s = (static_cast<double>(m) - 1.0) / (static_cast<double>(m) + 1.0), s2 = s * s;
-  const double series = ((s2 * (1.0 / 7.0) + 1.0 / 5.0) * s2 + 1.0 / 3.0) * s2 + 1.0;
-  return exponent * kLn2 + 2.0 * s * series;
+  const float r = m - 1.0f;  // least squares at Chebyshev's points
+  float p = -0.142301935f;
+  p = p * r + 0.223252654f;
+  p = p * r - 0.254872979f;
+  p = p * r + 0.332242328f;
+  p = p * r - 0.499844055f;
+  p = p * r + 1.00001437f;
+  return static_cast<float>(exponent) * 0.693147181f + p * r;
 }
 
 }  // namespace volest

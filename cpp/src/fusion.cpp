@@ -44,15 +44,8 @@ Quantity density_of(const Measured &load) {
           greater(range.upper, positive(value))};
 }
 
-// All but how wet it is.
-Fused weigh(const Mixture &mixture, const Measured &load) {
-  Fused fused{};
-  fused.net_mass = net_mass_of(load.mass, load.mass_std);
-  fused.mismatch = mismatch_of(mixture, load);
-  fused.has_density = load.volume > 0.0 && load.volume_std <= kMostRelativeStd * load.volume;
-  fused.has_wetness = fused.has_density && fused.mismatch == Mismatch::kNone;  // no waste has such a density
-  if (fused.has_density) fused.density = density_of(load);
-  return fused;
+bool has_density(const Measured &load) {
+  return load.volume > 0.0 && load.volume_std <= kMostRelativeStd * load.volume;
 }
 
 Wetness wetness_by_table(const Mixture &mixture, const WetnessTable &table, const Measured &load) {
@@ -63,20 +56,46 @@ Wetness wetness_by_table(const Mixture &mixture, const WetnessTable &table, cons
   return wetness(mixture, load, {});
 }
 
-void put(const Quantities &to, std::size_t i, bool there, const Quantity &q) {
-  to.value[i] = there ? q.value : kNaN;
-  to.std[i] = there ? q.std : kNaN;
-  to.lower95[i] = there ? q.lower95 : kNaN;
-  to.upper95[i] = there ? q.upper95 : kNaN;
+void put(const Quantities &to, std::size_t i, const Quantity &q) {
+  to.value[i] = q.value;
+  to.std[i] = q.std;
+  to.lower95[i] = q.lower95;
+  to.upper95[i] = q.upper95;
 }
 
-void put(const FusedLoads &to, std::size_t i, bool there, const Fused &fused) {
-  const bool wet = there && fused.has_wetness;
-  put(to.net_mass, i, there, fused.net_mass);
-  put(to.density, i, there && fused.has_density, fused.density);
-  put(to.wet_fraction, i, wet, fused.wetness.fraction);
-  to.waste_class[i] = static_cast<signed char>(wet ? fused.wetness.waste_class : WasteClass::kNone);
-  to.mismatch[i] = static_cast<signed char>(there ? fused.mismatch : Mismatch::kNone);
+// A row of nothing, but for what has been put there.
+void put_nothing(const FusedLoads &to, std::size_t i, bool net_mass, bool density) {
+  constexpr Quantity kNothing{kNaN, kNaN, kNaN, kNaN};
+  if (net_mass) put(to.net_mass, i, kNothing);
+  if (density) put(to.density, i, kNothing);
+  put(to.wet_fraction, i, kNothing);
+  to.waste_class[i] = static_cast<signed char>(WasteClass::kNone);
+}
+
+void fuse_row(const Mixture &mixture, const WetnessTable &table, const Measured &load, std::size_t i,
+              const FusedLoads &to) {
+  put(to.net_mass, i, net_mass_of(load.mass, load.mass_std));
+  const Mismatch mismatch = mismatch_of(mixture, load);
+  to.mismatch[i] = static_cast<signed char>(mismatch);
+  if (!has_density(load)) {
+    put_nothing(to, i, false, true);
+    return;
+  }
+  put(to.density, i, density_of(load));
+  if (mismatch != Mismatch::kNone) {
+    put_nothing(to, i, false, false);
+    return;
+  }
+  const Wetness told = wetness_by_table(mixture, table, load);
+  put(to.wet_fraction, i, told.fraction);
+  to.waste_class[i] = static_cast<signed char>(told.waste_class);
+}
+
+// Whether a row can be one of a load, or of none: NaN.
+bool is_sound(const Quantity &volume, double mass, double mass_std) {
+  const double most = greater(greater(std::fabs(volume.value), volume.std), greater(std::fabs(mass), mass_std));
+  const double ends = greater(std::fabs(volume.lower95), std::fabs(volume.upper95));
+  return !(lesser(volume.std, mass_std) < 0.0) && !(greater(most, ends) > kMost);
 }
 
 }  // namespace
@@ -84,7 +103,13 @@ void put(const FusedLoads &to, std::size_t i, bool there, const Fused &fused) {
 Fused fuse(const Mixture &mixture, const Quantity &volume, double mass, double mass_std,
            const Evidence &evidence) noexcept {
   const Measured load{volume.value, symmetric_std(volume), mass, mass_std};
-  Fused fused = weigh(mixture, load);
+  Fused fused{};
+  fused.net_mass = net_mass_of(mass, mass_std);
+  fused.mismatch = mismatch_of(mixture, load);
+  fused.has_density = has_density(load);
+  if (!fused.has_density) return fused;
+  fused.density = density_of(load);
+  fused.has_wetness = fused.mismatch == Mismatch::kNone;  // a density that no waste has says nothing of it
   if (fused.has_wetness) fused.wetness = wetness(mixture, load, evidence);
   return fused;
 }
@@ -94,20 +119,14 @@ std::size_t fuse_many(const Mixture &mixture, const WetnessTable &table, const L
   for (std::size_t i = begin; i < end; ++i) {
     const Quantity volume{loads.volume[i], loads.volume_std[i], loads.lower95[i], loads.upper95[i]};
     const double mass = loads.mass[i], mass_std = loads.mass_std[i];
-    const double most =
-        greater(greater(std::fabs(volume.value), volume.std), greater(std::fabs(mass), mass_std));
-    if (lesser(volume.std, mass_std) < 0.0 || most > kMost || std::fabs(volume.lower95) > kMost ||
-        std::fabs(volume.upper95) > kMost)
-      return i;
-    const double sum = volume.value + volume.std + volume.lower95 + volume.upper95 + mass + mass_std;
-    const bool there = sum == sum;
-    Fused fused{};
-    if (there) {
-      const Measured load{volume.value, symmetric_std(volume), mass, mass_std};
-      fused = weigh(mixture, load);
-      if (fused.has_wetness) fused.wetness = wetness_by_table(mixture, table, load);
+    const double sum = volume.value + volume.lower95 + volume.upper95 + mass + volume.std + mass_std;
+    if (std::fabs(sum) <= kMost && volume.std >= 0.0 && mass_std >= 0.0) {
+      fuse_row(mixture, table, {volume.value, symmetric_std(volume), mass, mass_std}, i, to);
+    } else {
+      if (!is_sound(volume, mass, mass_std)) return i;
+      put_nothing(to, i, true, true);
+      to.mismatch[i] = static_cast<signed char>(Mismatch::kNone);
     }
-    put(to, i, there, fused);
   }
   return end;
 }

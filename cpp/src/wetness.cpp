@@ -20,9 +20,9 @@ constexpr double kMostWidth = 0.5;  // of the likelihood in the log density, in 
 constexpr double kWidthStep = kMostWidth / (kWidthNodes - 1);  // and between its nodes
 constexpr double kBellStep = 0.7;                              // between its nodes, in its width
 constexpr double kSharpest = 100.0;  // inverse standard deviation of the fraction; sharper falls between cells
-constexpr float kNothing = 1e-12f;  // of a likelihood of about 1
-constexpr double kCoarsest = 0.3;  // the table's steps in the log density, in the least spread of loads,
-constexpr double kWidest = 2.0;    // and the width of the widest likelihood in it
+constexpr float kNothing = 1e-12f;   // of a likelihood of about 1
+constexpr double kCoarsest = 0.3;    // the table's steps in the log density, in the least spread of loads,
+constexpr double kWidest = 2.0;      // and the width of the widest likelihood in it
 
 // The expected specific volume of a log-normal bulk density, m3/kg.
 double specific_volume(double median, double log_std) { return portable_exp(0.5 * square(log_std)) / median; }
@@ -199,14 +199,13 @@ static void set_bell(double step, double width, double share, Bell &bell) {
   }
 }
 
+static Lanes lanes(double a, double b, double c, double d) {
+  return Lanes{static_cast<float>(a), static_cast<float>(b), static_cast<float>(c), static_cast<float>(d)};
+}
+
 static WetnessNode node_of(const Wetness &w) {
-  return {static_cast<float>(w.fraction.value),
-          static_cast<float>(w.fraction.std),
-          static_cast<float>(w.fraction.lower95),
-          static_cast<float>(w.fraction.upper95),
-          static_cast<float>(w.dry),
-          static_cast<float>(w.wet),
-          {}};
+  const Quantity &f = w.fraction;
+  return {lanes(f.value, f.std, f.lower95, f.upper95), lanes(w.dry, w.wet, 0.0, 0.0)};
 }
 
 void tabulate(const Mixture &mixture, WetnessScratch &scratch, WetnessTable &table) noexcept {
@@ -240,31 +239,48 @@ void tabulate(const Mixture &mixture, WetnessScratch &scratch, WetnessTable &tab
     }
 }
 
+static int least(int a, int b) { return a < b ? a : b; }
+
+// One over the steps of the squares of the widths.
+struct PerWidth {
+  float of[kWidthNodes];
+};
+constexpr PerWidth per_width() {
+  PerWidth per{};
+  for (int j = 0; j < kWidthNodes; ++j) per.of[j] = 1.0f / static_cast<float>(2 * j + 1);
+  return per;
+}
+static constexpr PerWidth kPerWidth = per_width();
+
 bool look_up(const WetnessTable &table, double density, double mass_share, double volume_share,
              Wetness &told) noexcept {
   const double variance = mass_share + volume_share;
   if (!(density > kNoDensity && density < kMostDensity && variance < table.most_variance)) return false;
-  const double middle = quick_log(static_cast<float>(density)) + shift_of(mass_share, volume_share);
-  const double x = (middle - table.first) * table.inverse_step;
-  if (!(x >= 0.0 && x < kDensityNodes - 1)) return false;
-  const double y = std::sqrt(variance) / kWidthStep;
-  const int i = static_cast<int>(x), j = static_cast<int>(y);
+  const double middle =
+      static_cast<double>(quick_log(static_cast<float>(density))) + shift_of(mass_share, volume_share);
+  const float x = static_cast<float>((middle - table.first) * table.inverse_step);
+  if (!(x >= 0.0f && x < kDensityNodes - 1)) return false;
+  const float y2 = static_cast<float>(variance * (1.0 / square(kWidthStep)));
+  const float z = variance > 0.0 ? static_cast<float>(mass_share / variance) * (kShareNodes - 1) : 0.0f;
+  // The last of the nodes is reached by rounding alone.
+  const int i = static_cast<int>(x), j = least(static_cast<int>(std::sqrt(y2)), kWidthNodes - 2);
+  const int k = least(static_cast<int>(z), kShareNodes - 2);
   // Between two widths the posterior is nearly linear in their squares.
-  const double z = variance > 0.0 ? mass_share / variance * (kShareNodes - 1) : 0.0;
-  const int k = static_cast<int>(lesser(z, kShareNodes - 2.0));
-  const float u = static_cast<float>(x - i), v = static_cast<float>((y * y - j * j) / (2 * j + 1));
-  const float t = static_cast<float>(z - k);
-  const float corner[] = {(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v};
-  const float *nodes[] = {&table.node[j][i][k].mean, &table.node[j][i + 1][k].mean, &table.node[j + 1][i][k].mean,
-                          &table.node[j + 1][i + 1][k].mean};
-  constexpr int kNumbers = sizeof(WetnessNode) / sizeof(float);
-  float sum[kNumbers] = {};
-  for (int c = 0; c < 4; ++c)
-    for (int n = 0; n < kNumbers; ++n)
-      sum[n] += corner[c] * (nodes[c][n] + t * (nodes[c][kNumbers + n] - nodes[c][n]));
-  told.fraction = {sum[0], sum[1], sum[2], sum[3]};
-  told.dry = sum[4];
-  told.wet = sum[5];
+  const float u = x - static_cast<float>(i), t = z - static_cast<float>(k);
+  const float v = (y2 - static_cast<float>(j * j)) * kPerWidth.of[j];
+  const WetnessNode *low = &table.node[j][i][k], *high = &table.node[j + 1][i][k];
+  const float p = (1 - u) * (1 - v), q = u * (1 - v), r = (1 - u) * v, s = u * v;
+  const auto between = [&](auto number) {
+    const auto at = [&](const WetnessNode *node, int n) { return node[n].*number; };
+    const auto along = [&](int n) {
+      return p * at(low, n) + q * at(low, n + kShareNodes) + r * at(high, n) + s * at(high, n + kShareNodes);
+    };
+    return (1 - t) * along(0) + t * along(1);
+  };
+  const Lanes moments = between(&WetnessNode::moments), classes = between(&WetnessNode::classes);
+  told.fraction = {moments[0], moments[1], moments[2], moments[3]};
+  told.dry = classes[0];
+  told.wet = classes[1];
   told.mixed = 1.0 - told.dry - told.wet;
   told.waste_class = class_of(told.dry, told.mixed, told.wet);
   return true;

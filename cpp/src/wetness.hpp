@@ -67,8 +67,10 @@ Wetness wetness(const Mixture &mixture, const Measured &load, const Evidence &ev
 // likelihood, on the likelihood's width in it, and on the part that the mass has in its variance.
 constexpr int kDensityNodes = 128, kWidthNodes = 17, kShareNodes = 5;
 
+typedef float Lanes __attribute__((vector_size(16)));
+
 struct WetnessNode {
-  float mean, std, lower95, upper95, dry, wet, spare[2];
+  Lanes moments, classes;  // value, std, lower95, upper95; dry, wet
 };
 
 struct WetnessTable {
