@@ -30,7 +30,7 @@ LAYERS = [
     ["load"],
     ["estimator"],
     ["disturbance", "fusion", "weight"],
-    ["frames", "hidden", "result", "uncertainty"],
+    ["frames", "hidden", "result", "uncertainty", "wetness"],
     ["meshbed", "reference", "registration"],
     ["walls"],
     ["bed"],

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <initializer_list>
 #include <limits>
+#include <memory>
 #include <random>
-#include <string>
 
 #include "check.hpp"
 #include "elementary.hpp"
@@ -79,16 +79,76 @@ void sharp_densities_tell_the_fraction() {
   for (double w : {0.1, 0.35, 0.5, 0.8}) {
     const double density = 1.0 / (w / 400.0 + (1.0 - w) / 100.0);
     const Fused f = weigh(sharp, 6.0, 0.001, 6.0 * density, 0.1);
-    CHECK(f.has_wetness && near(f.wet_fraction.value, w, 2e-3) && f.wet_fraction.std < 0.01);
-    CHECK(f.waste_class && f.waste_class == std::string(w <= 0.4 ? "dry" : w < 0.6 ? "mixed" : "wet"));
+    CHECK(f.has_wetness && near(f.wetness.fraction.value, w, 2e-3) && f.wetness.fraction.std < 0.01);
+    CHECK(f.wetness.waste_class == (w <= 0.4  ? WasteClass::kDry
+                                    : w < 0.6 ? WasteClass::kMixed
+                                              : WasteClass::kWet));
   }
 }
 
 void a_weighing_that_says_nothing_leaves_the_prior() {
   const Fused f = weigh(kWaste, 6.0, 0.1, 1000.0, 1e9);
-  CHECK(near(f.wet_fraction.value, 0.5, 1e-4) && near(f.wet_fraction.std, std::sqrt(1.0 / 12.0), 1e-4));
-  CHECK(near(f.wet_fraction.lower95, 0.025, 1e-4) && near(f.wet_fraction.upper95, 0.975, 1e-4));
-  CHECK(near(f.dry, 0.4, 1e-4) && near(f.mixed, 0.2, 1e-4) && near(f.wet, 0.4, 1e-4) && !f.waste_class);
+  CHECK(near(f.wetness.fraction.value, 0.5, 1e-4) && near(f.wetness.fraction.std, std::sqrt(1.0 / 12.0), 1e-4));
+  CHECK(near(f.wetness.fraction.lower95, 0.025, 1e-4) && near(f.wetness.fraction.upper95, 0.975, 1e-4));
+  CHECK(near(f.wetness.dry, 0.4, 1e-4) && near(f.wetness.mixed, 0.2, 1e-4) && near(f.wetness.wet, 0.4, 1e-4));
+  CHECK(f.wetness.waste_class == WasteClass::kNone);
+}
+
+// The posterior of a prior Beta(a, b) and a density that says nothing is the prior.
+void a_prior_has_its_mean_and_spread() {
+  for (const BetaPrior &prior : {BetaPrior{6.2, 3.8}, BetaPrior{0.5, 0.5}, BetaPrior{2.0, 30.0}}) {
+    const Mixture m = mix(kWaste, prior);
+    const Fused f = fuse(m, {6.0, 0.1, 5.8, 6.2}, 1000.0, 1e9);
+    const double n = prior.a + prior.b, mean = prior.a / n, std = std::sqrt(mean * (1.0 - mean) / (n + 1.0));
+    CHECK(near(f.wetness.fraction.value, mean, 0.01) && near(f.wetness.fraction.std, std, 0.01));
+  }
+}
+
+void evidence_that_is_sharp_rules_and_none_changes_nothing() {
+  const Mixture m = mix(kWaste);
+  const Quantity volume{6.0, 0.1, 5.8, 6.2};
+  const Fused sharp = fuse(m, volume, 1000.0, 15.0, {0.7, 50.0}),
+              none = fuse(m, volume, 1000.0, 15.0, {0.7, 0.0});
+  CHECK(near(sharp.wetness.fraction.value, 0.7, 0.01) && near(sharp.wetness.fraction.std, 0.02, 0.002));
+  CHECK(none.wetness.fraction.value == fuse(m, volume, 1000.0, 15.0).wetness.fraction.value);
+  const Fused odd = fuse(m, volume, 1000.0, 15.0, {kNan, kNan});
+  CHECK(odd.wetness.fraction.value >= 0.0 && odd.wetness.fraction.value <= 1.0);
+}
+
+// What the table gives is the quadrature's, for all that a scale and a scanner make of a load.
+void the_table_is_the_quadrature() {
+  const auto table = std::make_unique<WetnessTable>();
+  const auto scratch = std::make_unique<WetnessScratch>();
+  const Mixture m = mix(kWaste, {2.0, 1.5});
+  tabulate(m, *scratch, *table);
+  int looked_up = 0;
+  for (double density : {45.0, 80.0, 133.0, 210.0, 377.0, 600.0, 1100.0})
+    for (double volume_std : {0.0, 0.011, 0.05, 0.13})
+      for (double mass_std : {0.0, 0.007, 0.03, 0.07}) {
+        Wetness told;
+        if (!look_up(*table, density, mass_std * mass_std, volume_std * volume_std, told)) continue;
+        const Wetness exact =
+            wetness(m, {6.0, std::fmax(6.0 * volume_std, 1e-5), 6.0 * density, 6.0 * density * mass_std}, {});
+        CHECK(near(told.fraction.value, exact.fraction.value, 0.002) &&
+              near(told.fraction.std, exact.fraction.std, 0.002));
+        CHECK(near(told.fraction.lower95, exact.fraction.lower95, 0.005) &&
+              near(told.fraction.upper95, exact.fraction.upper95, 0.005));
+        CHECK(near(told.dry, exact.dry, 0.005) && near(told.wet, exact.wet, 0.005));
+        ++looked_up;
+      }
+  CHECK(looked_up > 100);
+  Wetness told;
+  CHECK(!look_up(*table, kNan, 0.0, 0.0, told) && !look_up(*table, 200.0, kInfinity, 0.0, told));
+  CHECK(!look_up(*table, 1e-300, 0.0, 0.0, told) && !look_up(*table, 200.0, kNan, 0.0, told));
+}
+
+void bits_of_the_table_are_the_same_everywhere() {
+  const auto table = std::make_unique<WetnessTable>();
+  const auto scratch = std::make_unique<WetnessScratch>();
+  tabulate(mix(kWaste), *scratch, *table);
+  Wetness told;
+  CHECK(look_up(*table, 144.6, 1e-4, 4e-4, told));
+  CHECK(told.fraction.value == 0x1.753b2cp-2 && told.fraction.upper95 == 0x1.5785fep-1);
 }
 
 void density_is_mass_over_volume() {
@@ -116,7 +176,7 @@ void whatever_comes_is_survived() {
           for (double mass : odd)
             for (const Mixture *mixture : {&m, &n}) {
               const Fused f = fuse(*mixture, {volume, std, volume, volume}, mass, std);
-              if (f.has_wetness) CHECK(f.wet_fraction.value >= 0.0 && f.wet_fraction.value <= 1.0);
+              if (f.has_wetness) CHECK(f.wetness.fraction.value >= 0.0 && f.wetness.fraction.value <= 1.0);
             }
     }
 }
@@ -124,7 +184,7 @@ void whatever_comes_is_survived() {
 void bits_are_the_same_everywhere() {
   const Fused f = weigh(kWaste, 8.877, 0.165, 1284.0, 14.0);
   CHECK(portable_exp(1.0) == 0x1.5bf0a8b143281p+1 && portable_log(10.0) == 0x1.26bb1bbb55515p+1);
-  CHECK(f.wet_fraction.value == 0x1.7539a5bbd473fp-2 && f.wet_fraction.upper95 == 0x1.5787f2b019137p-1);
+  CHECK(f.wetness.fraction.value == 0x1.7539a5bbd473fp-2 && f.wetness.fraction.upper95 == 0x1.5787f2b019137p-1);
 }
 
 }  // namespace
@@ -141,5 +201,9 @@ int main() {
   too_much_and_too_little_are_told();
   whatever_comes_is_survived();
   bits_are_the_same_everywhere();
+  a_prior_has_its_mean_and_spread();
+  evidence_that_is_sharp_rules_and_none_changes_nothing();
+  the_table_is_the_quadrature();
+  bits_of_the_table_are_the_same_everywhere();
   return volest_test::checks_result("fusion");
 }
