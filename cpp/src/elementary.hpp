@@ -77,23 +77,4 @@ inline double portable_log(double x) noexcept {
   return exponent * kLn2 + 2.0 * s * sum;
 }
 
-// The natural logarithm of a positive normal number, good to 2e-6; without a branch, a loop or a division.
-inline float quick_log(float x) noexcept {
-  constexpr std::uint32_t kRootHalf = 0x3f3504f3;  // the bits of sqrt(1/2)
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  const std::int32_t exponent = static_cast<std::int32_t>(bits - kRootHalf) >> 23;
-  bits -= static_cast<std::uint32_t>(exponent) << 23;
-  float m;  // sqrt(1/2) to sqrt(2)
-  std::memcpy(&m, &bits, sizeof m);
-  const float r = m - 1.0f;  // least squares at Chebyshev's points
-  float p = -0.142301935f;
-  p = p * r + 0.223252654f;
-  p = p * r - 0.254872979f;
-  p = p * r + 0.332242328f;
-  p = p * r - 0.499844055f;
-  p = p * r + 1.00001437f;
-  return static_cast<float>(exponent) * 0.693147181f + p * r;
-}
-
 }  // namespace volest

@@ -1,24 +1,24 @@
 #include "wetness.hpp"
 
+#include <cmath>
+#include <cstring>
+
 #include "elementary.hpp"
 
 namespace volest {
 namespace {
 
+#include "wetness.inl"
+
 constexpr double kImplausibleSigmas = 3.3;  // of the log densities: one sound load in 2000
-constexpr double kMostDensity = 1800.0;     // kg/m3; no profile may believe in more: wet sand
 constexpr double kDryTo = 0.4, kWetFrom = 0.6;
-constexpr double kDecided = 0.87;  // the least probability at which a class is named: docs/wetness.md
 
 constexpr double kDensitySigmas = 7.0;  // of the measurement, within which the density is looked for
 constexpr double kPriorSigmas = 7.0;    // of the log densities, likewise
 constexpr double kMostNodes = 256.0;
 constexpr float kLeastExponent = -87.0f;  // e to this power is nothing, and yet a normal float
-constexpr double kNoDensity = 1e-12;      // kg/m3; less is nothing
 
-constexpr double kMostWidth = 0.5;  // of the likelihood in the log density, in the table
-constexpr double kWidthStep = kMostWidth / (kWidthNodes - 1);  // and between its nodes
-constexpr double kBellStep = 0.7;                              // between its nodes, in its width
+constexpr double kBellStep = 0.7;    // between its nodes, in its width
 constexpr double kSharpest = 100.0;  // inverse standard deviation of the fraction; sharper falls between cells
 constexpr float kNothing = 1e-12f;   // of a likelihood of about 1
 constexpr double kCoarsest = 0.3;    // the table's steps in the log density, in the least spread of loads,
@@ -86,11 +86,6 @@ double interpolate(const double *xs, const double *ys, double x) {
   }
   const double step = xs[high] - xs[low];
   return step > 0.0 ? ys[low] + (ys[high] - ys[low]) * lesser((x - xs[low]) / step, 1.0) : ys[low];
-}
-
-WasteClass class_of(double dry, double mixed, double wet) {
-  // At most one of them is decided; without a branch, for no CPU could foretell it.
-  return static_cast<WasteClass>((dry >= kDecided) + 2 * (mixed >= kDecided) + 3 * (wet >= kDecided) - 1);
 }
 
 // What the cumulative posterior says, each cell's part of it spread evenly over the cell.
@@ -176,10 +171,6 @@ Wetness wetness(const Mixture &mixture, const Measured &load, const Evidence &ev
 
 // --- the table ---
 
-// The log density at the middle of the likelihood, from that of mass over volume: to second order in the
-// relative uncertainties, for an error of the mass and for one of the volume.
-static double shift_of(double mass_share, double volume_share) { return 0.5 * volume_share - 1.5 * mass_share; }
-
 // How probable the measurement of a load of density 1 makes log densities, at so many steps from the middle of
 // it.
 struct Bell {
@@ -199,8 +190,8 @@ static void set_bell(double step, double width, double share, Bell &bell) {
   }
 }
 
-static Lanes lanes(double a, double b, double c, double d) {
-  return Lanes{static_cast<float>(a), static_cast<float>(b), static_cast<float>(c), static_cast<float>(d)};
+static FourFloats lanes(double a, double b, double c, double d) {
+  return FourFloats{static_cast<float>(a), static_cast<float>(b), static_cast<float>(c), static_cast<float>(d)};
 }
 
 static WetnessNode node_of(const Wetness &w) {
@@ -239,51 +230,10 @@ void tabulate(const Mixture &mixture, WetnessScratch &scratch, WetnessTable &tab
     }
 }
 
-static int least(int a, int b) { return a < b ? a : b; }
+PlaceOf<float> place(const WetnessTable &table, const Measured &load) noexcept { return place_of(table, load); }
 
-// One over the steps of the squares of the widths.
-struct PerWidth {
-  float of[kWidthNodes];
-};
-constexpr PerWidth per_width() {
-  PerWidth per{};
-  for (int j = 0; j < kWidthNodes; ++j) per.of[j] = 1.0f / static_cast<float>(2 * j + 1);
-  return per;
-}
-static constexpr PerWidth kPerWidth = per_width();
-
-bool look_up(const WetnessTable &table, double density, double mass_share, double volume_share,
-             Wetness &told) noexcept {
-  const double variance = mass_share + volume_share;
-  if (!(density > kNoDensity && density < kMostDensity && variance < table.most_variance)) return false;
-  const double middle =
-      static_cast<double>(quick_log(static_cast<float>(density))) + shift_of(mass_share, volume_share);
-  const float x = static_cast<float>((middle - table.first) * table.inverse_step);
-  if (!(x >= 0.0f && x < kDensityNodes - 1)) return false;
-  const float y2 = static_cast<float>(variance * (1.0 / square(kWidthStep)));
-  const float z = variance > 0.0 ? static_cast<float>(mass_share / variance) * (kShareNodes - 1) : 0.0f;
-  // The last of the nodes is reached by rounding alone.
-  const int i = static_cast<int>(x), j = least(static_cast<int>(std::sqrt(y2)), kWidthNodes - 2);
-  const int k = least(static_cast<int>(z), kShareNodes - 2);
-  // Between two widths the posterior is nearly linear in their squares.
-  const float u = x - static_cast<float>(i), t = z - static_cast<float>(k);
-  const float v = (y2 - static_cast<float>(j * j)) * kPerWidth.of[j];
-  const WetnessNode *low = &table.node[j][i][k], *high = &table.node[j + 1][i][k];
-  const float p = (1 - u) * (1 - v), q = u * (1 - v), r = (1 - u) * v, s = u * v;
-  const auto between = [&](auto number) {
-    const auto at = [&](const WetnessNode *node, int n) { return node[n].*number; };
-    const auto along = [&](int n) {
-      return p * at(low, n) + q * at(low, n + kShareNodes) + r * at(high, n) + s * at(high, n + kShareNodes);
-    };
-    return (1 - t) * along(0) + t * along(1);
-  };
-  const Lanes moments = between(&WetnessNode::moments), classes = between(&WetnessNode::classes);
-  told.fraction = {moments[0], moments[1], moments[2], moments[3]};
-  told.dry = classes[0];
-  told.wet = classes[1];
-  told.mixed = 1.0 - told.dry - told.wet;
-  told.waste_class = class_of(told.dry, told.mixed, told.wet);
-  return true;
+Wetness look_up(const WetnessTable &table, const PlaceOf<float> &place) noexcept {
+  return at_place(table, place);
 }
 
 }  // namespace volest

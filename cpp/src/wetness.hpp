@@ -67,10 +67,8 @@ Wetness wetness(const Mixture &mixture, const Measured &load, const Evidence &ev
 // likelihood, on the likelihood's width in it, and on the part that the mass has in its variance.
 constexpr int kDensityNodes = 128, kWidthNodes = 17, kShareNodes = 5;
 
-typedef float Lanes __attribute__((vector_size(16)));
-
 struct WetnessNode {
-  Lanes moments, classes;  // value, std, lower95, upper95; dry, wet
+  FourFloats moments, classes;  // value, std, lower95, upper95; dry, wet
 };
 
 struct WetnessTable {
@@ -86,9 +84,15 @@ struct WetnessScratch {
 
 void tabulate(const Mixture &mixture, WetnessScratch &scratch, WetnessTable &table) noexcept;
 
-// False where the load lies beyond the table. mass_share is the relative variance of the mass, volume_share
-// that of the volume.
-bool look_up(const WetnessTable &table, double density, double mass_share, double volume_share,
-             Wetness &wetness) noexcept;
+// Where loads lie in the table: in steps of its axes, of the width's the square; log_density below 0: beyond
+// it.
+template <class Float>
+struct PlaceOf {
+  Float log_density, width_square, share;
+};
+PlaceOf<float> place(const WetnessTable &table, const Measured &load) noexcept;
+
+// What the table has at a place that is in it.
+Wetness look_up(const WetnessTable &table, const PlaceOf<float> &place) noexcept;
 
 }  // namespace volest

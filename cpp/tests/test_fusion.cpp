@@ -1,9 +1,11 @@
 // The mixture's closed forms, what a density says of the wetness, and bits that no CPU or C library may change.
 #include <cmath>
+#include <cstring>
 #include <initializer_list>
 #include <limits>
 #include <memory>
 #include <random>
+#include <vector>
 
 #include "check.hpp"
 #include "elementary.hpp"
@@ -125,10 +127,11 @@ void the_table_is_the_quadrature() {
   for (double density : {45.0, 80.0, 133.0, 210.0, 377.0, 600.0, 1100.0})
     for (double volume_std : {0.0, 0.011, 0.05, 0.13})
       for (double mass_std : {0.0, 0.007, 0.03, 0.07}) {
-        Wetness told;
-        if (!look_up(*table, density, mass_std * mass_std, volume_std * volume_std, told)) continue;
-        const Wetness exact =
-            wetness(m, {6.0, std::fmax(6.0 * volume_std, 1e-5), 6.0 * density, 6.0 * density * mass_std}, {});
+        const Measured load{6.0, std::fmax(6.0 * volume_std, 1e-5), 6.0 * density, 6.0 * density * mass_std};
+        const PlaceOf<float> at = place(*table, load);
+        if (at.log_density < 0.0f) continue;
+        const Wetness told = look_up(*table, at);
+        const Wetness exact = wetness(m, load, {});
         CHECK(near(told.fraction.value, exact.fraction.value, 0.002) &&
               near(told.fraction.std, exact.fraction.std, 0.002));
         CHECK(near(told.fraction.lower95, exact.fraction.lower95, 0.005) &&
@@ -137,17 +140,68 @@ void the_table_is_the_quadrature() {
         ++looked_up;
       }
   CHECK(looked_up > 100);
-  Wetness told;
-  CHECK(!look_up(*table, kNan, 0.0, 0.0, told) && !look_up(*table, 200.0, kInfinity, 0.0, told));
-  CHECK(!look_up(*table, 1e-300, 0.0, 0.0, told) && !look_up(*table, 200.0, kNan, 0.0, told));
+  for (const Measured &odd :
+       {Measured{1.0, 0.1, kNan, 1.0}, Measured{1.0, 0.1, 200.0, kInfinity}, Measured{1.0, 0.1, 1e-300, 1.0},
+        Measured{1.0, kNan, 200.0, 1.0}, Measured{0.0, 0.1, 200.0, 1.0}, Measured{1.0, 0.1, -200.0, 1.0}})
+    CHECK(place(*table, odd).log_density < 0.0f);
+}
+
+// Loads fused side by side have the bits of loads fused alone, sound ones and others; rows that cannot be are
+// told.
+void many_loads_are_many_times_one() {
+  constexpr std::size_t kLoads = 1003;
+  const auto table = std::make_unique<WetnessTable>();
+  const auto scratch = std::make_unique<WetnessScratch>();
+  const Mixture m = mix(kWaste);
+  tabulate(m, *scratch, *table);
+  std::vector<double> from[6], to[24];
+  std::vector<signed char> codes[4];
+  for (auto &column : from) column.resize(kLoads);
+  for (auto &column : to) column.resize(kLoads);
+  for (auto &column : codes) column.resize(kLoads);
+  std::mt19937 random(0);
+  std::uniform_real_distribution<double> uniform(0.0, 1.0);
+  for (std::size_t i = 0; i < kLoads; ++i) {
+    const double volume = 10.0 * uniform(random), std = 0.3 * uniform(random),
+                 mass = volume * 900.0 * uniform(random);
+    const double row[] = {
+        volume, std, volume - 2.0 * std, volume + 2.0 * std, mass - 30.0, 60.0 * uniform(random)};
+    for (int k = 0; k < 6; ++k) from[k][i] = i % 97 == 0 ? kNan : row[k];
+  }
+  const Loads loads{from[0].data(), from[1].data(), from[2].data(),
+                    from[3].data(), from[4].data(), from[5].data()};
+  const auto columns = [&](int first, int code) {
+    const auto quantity = [&](int at) {
+      return Quantities{to[at].data(), to[at + 1].data(), to[at + 2].data(), to[at + 3].data()};
+    };
+    return FusedLoads{quantity(first), quantity(first + 4), quantity(first + 8), codes[code].data(),
+                      codes[code + 1].data()};
+  };
+  const FusedLoads together = columns(0, 0), alone = columns(12, 2);
+  CHECK(fuse_many(m, *table, loads, 0, kLoads, together) == kLoads);
+  for (std::size_t i = 0; i < kLoads; ++i) CHECK(fuse_many(m, *table, loads, i, i + 1, alone) == i + 1);
+  for (int k = 0; k < 12; ++k)
+    CHECK(std::memcmp(to[k].data(), to[k + 12].data(), kLoads * sizeof(double)) == 0);
+  for (int k = 0; k < 2; ++k) CHECK(codes[k] == codes[k + 2]);
+  for (std::size_t i = 1; i < kLoads; i += 7) {
+    if (i % 97 == 0) continue;
+    const Quantity volume{from[0][i], from[1][i], from[2][i], from[3][i]};
+    const Fused one = fuse(m, volume, from[4][i], from[5][i]);
+    CHECK(to[0][i] == one.net_mass.value && codes[1][i] == static_cast<signed char>(one.mismatch));
+    CHECK(one.has_density ? to[6][i] == one.density.lower95 : std::isnan(to[6][i]));
+    CHECK(one.has_wetness != std::isnan(to[8][i]));
+  }
+  from[5][502] = -1.0;
+  CHECK(fuse_many(m, *table, loads, 0, kLoads, together) == 502);
+  from[4][13] = kInfinity;
+  CHECK(fuse_many(m, *table, loads, 0, kLoads, together) == 13);
 }
 
 void bits_of_the_table_are_the_same_everywhere() {
   const auto table = std::make_unique<WetnessTable>();
   const auto scratch = std::make_unique<WetnessScratch>();
   tabulate(mix(kWaste), *scratch, *table);
-  Wetness told;
-  CHECK(look_up(*table, 144.6, 1e-4, 4e-4, told));
+  const Wetness told = look_up(*table, place(*table, {1.0, 0.02, 144.6, 1.446}));
   CHECK(told.fraction.value == 0x1.753b2cp-2 && told.fraction.upper95 == 0x1.5785fep-1);
 }
 
@@ -205,5 +259,6 @@ int main() {
   evidence_that_is_sharp_rules_and_none_changes_nothing();
   the_table_is_the_quadrature();
   bits_of_the_table_are_the_same_everywhere();
+  many_loads_are_many_times_one();
   return volest_test::checks_result("fusion");
 }
