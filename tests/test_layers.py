@@ -32,7 +32,7 @@ LAYERS = [
     ["drift", "tare", "weighbridge"],
     ["tickets"],
     ["fusion", "weight"],
-    ["frames", "hidden", "result", "uncertainty"],
+    ["frames", "hidden", "result", "uncertainty", "wetness"],
     ["meshbed", "reference", "registration"],
     ["walls"],
     ["bed"],

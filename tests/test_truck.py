@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from volest import Truck, TruckError
 from volest.scale import CanScale, Cell, IndicatorScale
-from volest.truck import Scale, _BedTable, _catalogue, _SensorTable, _WasteTable
+from volest.truck import Scale, WasteProfile, _BedTable, _catalogue, _SensorTable, _WasteTable
 
 FULL: dict[str, Any] = {
     "schema": 1,
@@ -119,6 +120,47 @@ def test_unknown_model_is_no_matter_when_the_noise_is_told() -> None:
 def test_waste_overrides_its_profile() -> None:
     waste = Truck.from_dict(changed(["waste"], {"profile": "recyclables-loose", "wet_kg_m3": 300})).waste
     assert (waste.name, waste.dry_kg_m3, waste.wet_kg_m3) == ("recyclables-loose", 40.0, 300.0)
+
+
+def test_loading_shifts_a_profile_that_has_another_and_leaves_its_own() -> None:
+    def waste(**table: str) -> WasteProfile:
+        return Truck.from_dict(changed(["waste"], table)).waste
+
+    loose, pressed = waste(), waste(loading="compacted")
+    assert waste(loading="loose") == loose
+    assert pressed.dry_kg_m3 == pytest.approx(2.0 * loose.dry_kg_m3)
+    assert pressed.dry_log_std > loose.dry_log_std
+    assert waste(profile="msw-compacted", loading="compacted") == waste(profile="msw-compacted")
+    assert waste(profile="msw-compacted", loading="loose").dry_kg_m3 == pytest.approx(104.0)
+
+
+def test_prior_of_the_wet_fraction_is_told_or_comes_from_the_source() -> None:
+    told = Truck.from_dict(changed(["waste"], {"prior": {"a": 2, "b": 5}}))
+    assert (told.waste.prior_a, told.waste.prior_b) == (2.0, 5.0)
+    assert Truck.from_dict(told.to_dict()).waste == told.waste
+    market = Truck.from_dict(changed(["waste"], {"source": "market"})).waste
+    assert market.prior_a / (market.prior_a + market.prior_b) == pytest.approx(0.83)
+    with pytest.raises(TruckError, match=r"waste\.source: found it beside waste\.prior"):
+        Truck.from_dict(changed(["waste"], {"source": "market", "prior": {"a": 2, "b": 5}}))
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "words"),
+    [
+        ("loading", "compact", "waste.loading: found 'compact', expected compacted perhaps"),
+        ("source", "markets", "waste.source: found 'markets', expected market perhaps"),
+        ("prior", {"a": 0, "b": 1}, "waste.prior.a: found 0, expected a parameter"),
+        ("prior", {"a": 1}, "waste.prior.b: missing"),
+    ],
+)
+def test_waste_that_is_not_known_is_refused(key: str, wrong: object, words: str) -> None:
+    with pytest.raises(TruckError, match=re.escape(words)):
+        Truck.from_dict(changed(["waste", key], wrong))
+
+
+def test_wavelength_comes_from_the_catalogue() -> None:
+    assert Truck.from_dict(FULL).sensors[0].wavelength_nm == 865
+    assert Truck.from_dict(changed(["sensor", 0, "model"], "home-made")).sensors[0].wavelength_nm is None
 
 
 @pytest.mark.parametrize(
@@ -282,13 +324,13 @@ def test_every_key_profile_and_default_is_documented() -> None:
     tables |= {"scale.can": CanScale, "scale.indicator": IndicatorScale, "scale.cell": Cell}
     keys = [f"`{name}.{key}" for name, table in tables.items() for key in table.__struct_fields__]
     assert [key for key in keys if key not in page] == []
-    weights = (docs / "weights.md").read_text("utf-8")
+    wetness = (docs / "wetness.md").read_text("utf-8")
     for name, entry in _catalogue("waste").items():
         numbers = (
             f"{entry['dry_kg_m3']:g} | {entry['dry_log_std']:.2f} | {entry['wet_kg_m3']:g} | {entry['wet_log_std']:.2f}"
         )
-        assert f"`{name}`" in weights
-        assert f"| {numbers} |" in weights
+        assert f"`{name}`" in wetness
+        assert f"| {numbers} |" in wetness
 
 
 def test_null_byte_in_a_file_name_is_refused() -> None:

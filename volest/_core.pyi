@@ -177,7 +177,15 @@ class Fused:
 class Mixture:
     least_kg_m3: float
     most_kg_m3: float
-    def __init__(self, dry_kg_m3: float, dry_log_std: float, wet_kg_m3: float, wet_log_std: float) -> None: ...
+    def __init__(
+        self,
+        dry_kg_m3: float,
+        dry_log_std: float,
+        wet_kg_m3: float,
+        wet_log_std: float,
+        prior_a: float = 1.0,
+        prior_b: float = 1.0,
+    ) -> None: ...
     def fuse(
         self,
         volume_m3: float,
@@ -186,8 +194,25 @@ class Mixture:
         upper95_m3: float,
         mass_kg: float,
         mass_std_kg: float,
+        fraction: float = 0.5,
+        fraction_inverse_std: float = 0.0,
     ) -> Fused: ...
 
+class WetnessTable:
+    def __init__(self, mixture: Mixture) -> None: ...
+
+def fuse_many(
+    mixture: Mixture,
+    table: WetnessTable,
+    loads: Sequence[NDArray[np.float64]],
+    begin: int,
+    end: int,
+    net_mass_kg: Sequence[NDArray[np.float64]],
+    density_kg_m3: Sequence[NDArray[np.float64]],
+    wet_fraction: Sequence[NDArray[np.float64]],
+    waste_class: NDArray[np.int8],
+    mismatch: NDArray[np.int8],
+) -> int: ...
 def lzf_decompress(data: bytes, size: int) -> bytes: ...
 def voxel_centroids(points: NDArray[np.float32], size_m: float, *, portable: bool = False) -> NDArray[np.float32]: ...
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...

@@ -50,6 +50,7 @@ class Sensor:
     pose_std_xyz_m: float = DEFAULT_POSE_STD_XYZ_M  # 1-sigma along each axis
     pose_std_rpy_rad: float = math.radians(DEFAULT_POSE_STD_RPY_DEG)  # 1-sigma about each of the sensor's axes
     pose_std_told: bool = False  # False: the two above are defaults
+    wavelength_nm: float | None = None  # None: the catalogue does not know it
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,13 +62,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @dataclass(frozen=True, slots=True)
 class WasteProfile:
-    """Log-normal bulk densities of the dry and of the wet part of the waste, as loaded; see `docs/weights.md`."""
+    """What is known of the waste ahead of its loads; see `docs/wetness.md`.
+
+    Log-normal bulk densities of its dry and of its wet part, as loaded, and the Beta distribution of the wet mass
+    fraction; 1, 1: nothing is known of it.
+    """
 
     name: str
     dry_kg_m3: float  # median
     dry_log_std: float
     wet_kg_m3: float  # median
     wet_log_std: float
+    prior_a: float = 1.0
+    prior_b: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,8 @@ class Truck:
 
     def to_dict(self) -> dict[str, Any]:
         """A document with the keys of a truck.toml; without reference scans, which lie in other files."""
-        waste = {"profile": self.waste.name} | {name: getattr(self.waste, name) for name in _WASTE_NUMBERS}
+        waste: dict[str, Any] = {name: getattr(self.waste, name) for name in _WASTE_NUMBERS}
+        waste |= {"profile": self.waste.name, "prior": {"a": self.waste.prior_a, "b": self.waste.prior_b}}
         bed = {"length_m": self.bed.length_m, "width_m": self.bed.width_m, "height_m": self.bed.height_m}
         document = {"schema": 1, "id": self.id, "bed": bed, "waste": waste}
         if self.sensors:
@@ -138,6 +146,7 @@ _Angle = Annotated[float, Meta(ge=-360, le=360, description="degrees, -360 to 36
 _File = Annotated[str, Meta(pattern=_TEXT, description="a file name, or SENSOR=FILE")]
 _Density = Annotated[float, Meta(gt=0, le=5_000, description="kg/m3, above 0 and at most 5000")]
 _LogStd = Annotated[float, Meta(gt=0, le=2, description="a standard deviation of the logarithm, above 0 and at most 2")]
+_Beta = Annotated[float, Meta(ge=0.1, le=1_000, description="a parameter of a Beta distribution, 0.1 to 1000")]
 _Files = Annotated[list[_File], Meta(min_length=1, max_length=64, description="a list of those")]
 
 
@@ -170,8 +179,16 @@ class _SensorTable(_Table):
     pose_std: _PoseStdTable | None = None
 
 
+class _PriorTable(_Table):
+    a: _Beta
+    b: _Beta
+
+
 class _WasteTable(_Table):
     profile: Annotated[str, Meta(description="the name of a waste profile")] = DEFAULT_PROFILE
+    loading: Annotated[str, Meta(description="a way of loading")] | None = None
+    source: Annotated[str, Meta(description="where the waste comes from")] | None = None
+    prior: _PriorTable | None = None
     dry_kg_m3: _Density | None = None
     dry_log_std: _LogStd | None = None
     wet_kg_m3: _Density | None = None
@@ -213,6 +230,7 @@ def _scale(scale: Scale | None, where: str, directory: Path) -> Scale | None:
 
 def _sensor(table: _SensorTable, where: str) -> Sensor:
     told = table.pose_std or _PoseStdTable()
+    known = {} if table.model is None else _catalogue("sensors").get(table.model, {})
     return Sensor(
         id=table.id,
         pose=Pose.from_xyz_rpy_deg(table.pose.xyz_m, table.pose.rpy_deg),
@@ -221,6 +239,7 @@ def _sensor(table: _SensorTable, where: str) -> Sensor:
         pose_std_xyz_m=told.xyz_m,
         pose_std_rpy_rad=math.radians(told.rpy_deg),
         pose_std_told=table.pose_std is not None,
+        wavelength_nm=known.get("wavelength_nm"),
     )
 
 
@@ -256,6 +275,7 @@ def _commissioned(path: Path) -> Truck:
             pose_std_xyz_m=stored.pose_std_xyz_m,
             pose_std_rpy_rad=stored.pose_std_rpy_rad,
             pose_std_told=stored.pose_std_told,
+            wavelength_nm=sensor.wavelength_nm,
         )
         for stored, sensor in zip(contents.sensors, truck.sensors, strict=True)
     )
@@ -273,14 +293,42 @@ def _range_noise(table: _SensorTable, where: str) -> float:
 
 def _waste(table: _WasteTable, where: str) -> WasteProfile:
     profile = _entry("waste", table.profile, f"{where}: waste.profile")
-    own = {key: value for key, value in msgspec.structs.asdict(table).items() if key != "profile" and value is not None}
-    numbers = {key: float(value) for key, value in (profile | own).items() if key != "source"}
-    waste = WasteProfile(table.profile, **numbers)
+    own = {name: getattr(table, name) for name in _WASTE_NUMBERS if getattr(table, name) is not None}
+    numbers = {name: float(value) for name, value in (_loaded(profile, table.loading, where) | own).items()}
+    a, b = _wet_prior(table, where)
+    waste = WasteProfile(table.profile, **numbers, prior_a=a, prior_b=b)
     if waste.dry_kg_m3 >= waste.wet_kg_m3:
         raise TruckError(
             f"{where}: waste.dry_kg_m3: found {waste.dry_kg_m3:g}, expected less than wet_kg_m3 ({waste.wet_kg_m3:g})"
         )
     return waste
+
+
+def _loaded(profile: dict[str, Any], loading: str | None, where: str) -> dict[str, float]:
+    """The densities of a profile whose waste is loaded otherwise than the profile has it."""
+    own = profile.get("loading", "loose")
+    told = own if loading is None else loading
+    to, since = _entry("loading", told, f"{where}: waste.loading"), _entry("loading", own, where)
+    numbers = {name: float(profile[name]) for name in _WASTE_NUMBERS}
+    if told == own:
+        return numbers
+    for part in ("dry", "wet"):
+        numbers[f"{part}_kg_m3"] *= to[f"{part}_factor"] / since[f"{part}_factor"]
+        added = (to[f"{part}_log_std"], since[f"{part}_log_std"])
+        numbers[f"{part}_log_std"] = math.hypot(numbers[f"{part}_log_std"], *added)
+    return numbers
+
+
+def _wet_prior(table: _WasteTable, where: str) -> tuple[float, float]:
+    """What is believed of the wet mass fraction: told, or by where the waste comes from, or nothing."""
+    if table.prior is not None and table.source is not None:
+        raise TruckError(f"{where}: waste.source: found it beside waste.prior, expected one of the two")
+    if table.prior is not None:
+        return table.prior.a, table.prior.b
+    if table.source is None:
+        return 1.0, 1.0
+    entry = _entry("source", table.source, f"{where}: waste.source")
+    return float(entry["a"]), float(entry["b"])
 
 
 def _reference(name: str, sensor_ids: list[str], directory: Path, where: str) -> tuple[str | None, Path]:

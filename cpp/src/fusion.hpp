@@ -1,45 +1,15 @@
 // Volume and weight together: net mass, bulk density, and how wet a load of that density may be.
 //
-// A load of wet mass fraction w fills the room of its wet and of its dry part laid side by side, each at its
-// own bulk density: 1/rho = w/rho_wet + (1 - w)/rho_dry. Volumes add, so it is the specific volumes that mix
-// linearly in the mass fraction. What settles into the gaps of the other part is not modelled; it hides in the
-// spread of the two densities.
-//
 // Nothing here allocates, throws or keeps anything; whatever the numbers, the work is bounded.
 #pragma once
 
-#include "quantity.hpp"
+#include <cstddef>
+
+#include "wetness.hpp"
 
 namespace volest {
 
-// Log-normal bulk densities of the two parts of the waste, as loaded.
-struct WasteDensities {
-  double dry, dry_log_std;  // median, kg/m3, above 0; standard deviation of the logarithm
-  double wet, wet_log_std;
-};
-
-// Mean and standard deviation of ln(bulk density [kg/m3]) of loads of one wet mass fraction.
-struct LogDensity {
-  double mean, std;
-};
-
-LogDensity log_density(const WasteDensities &waste, double wet_fraction) noexcept;
-
-constexpr int kFractionCells = 256;
-
-// What loads of a kind of waste weigh, for each of the cells that the wet mass fractions 0 to 1 fall into.
-struct Mixture {
-  double edge[kFractionCells + 1];  // of the cells, rising; equal steps in the logarithm of the specific volume
-  float mean[kFractionCells];       // of the log density
-  float inverse_std[kFractionCells];  // of the log density
-  double least_std;                   // of the log density
-  double lowest, highest;             // log densities beyond which there are no loads
-  double least, most;                 // densities that a load may have, kg/m3
-};
-
-Mixture mix(const WasteDensities &waste) noexcept;
-
-enum class Mismatch { kNone, kTooHeavy, kTooLight };  // of the mass, for the volume
+enum class Mismatch : signed char { kNone, kTooHeavy, kTooLight };  // of the mass, for the volume
 
 struct Fused {
   Quantity net_mass;  // kg
@@ -47,12 +17,34 @@ struct Fused {
   bool has_density;  // false where the volume is too close to nothing to divide by
   Quantity density;  // kg/m3
   bool has_wetness;  // false without a density, and where it is that of no waste
-  Quantity wet_fraction;
-  double dry, mixed, wet;   // probabilities of the classes
-  const char *waste_class;  // "dry", "mixed", "wet", or null where none is probable enough to be named
+  Wetness wetness;
 };
 
 // Fuses a volume, m3, with a net mass and its standard uncertainty, kg, which err independently of each other.
-Fused fuse(const Mixture &mixture, const Quantity &volume, double mass, double mass_std) noexcept;
+Fused fuse(const Mixture &mixture, const Quantity &volume, double mass, double mass_std,
+           const Evidence &evidence = {}) noexcept;
+
+// Columns of loads: m3 and kg.
+struct Loads {
+  const double *volume, *volume_std, *lower95, *upper95, *mass, *mass_std;
+};
+
+// Columns of a quantity.
+struct Quantities {
+  double *value, *std, *lower95, *upper95;
+};
+
+// What becomes of the loads: NaN and WasteClass::kNone where there is nothing.
+struct FusedLoads {
+  Quantities net_mass, density, wet_fraction;
+  signed char *waste_class;  // WasteClass
+  signed char *mismatch;     // Mismatch
+};
+
+// Fuses the loads of the rows from begin to end, by the table where they lie in it. A row with a NaN has
+// nothing. Gives the first row with an infinite number or a standard uncertainty below 0, which it leaves alone
+// with all after it, or end.
+std::size_t fuse_many(const Mixture &mixture, const WetnessTable &table, const Loads &loads, std::size_t begin,
+                      std::size_t end, const FusedLoads &fused) noexcept;
 
 }  // namespace volest

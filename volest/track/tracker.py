@@ -304,7 +304,7 @@ class Tracker:
         if leaving.kg is None and halt.end_s - halt.begin_s > 0.0:
             self.note("time_skew", f"no weight within {halt.begin_s:.0f} to {halt.end_s:.0f} s, but at other times")
         state = self._state
-        if state is None or state.mass is None or state.unweighed or arrived.kg is None or arrived.flags:
+        if state is None or state.mass is None or state.unweighed or arrived.kg is None:
             return
         mass = self._net(halt.begin_s, arrived)
         change = None if mass is None else mass - state.mass
