@@ -58,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
     estimate.add_argument(
         "--weight", metavar="W", help="gross mass in kg, or a file of weights: CSV, CAN log, lines of an indicator"
     )
+    estimate.add_argument(
+        "--rain-mm", type=float, metavar="MM", help="rain that the load took up since it lay open, 0 to 500"
+    )
     estimate.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
     estimate.add_argument("--picture", type=Path, metavar="FILE", help="draw the load as .png, .svg or .pdf")
     estimate.set_defaults(run=_estimate)
@@ -110,7 +113,9 @@ def _estimate(arguments: argparse.Namespace) -> int:
     from volest.progress import Progress
 
     with Progress() as progress:
-        result = estimate_files(arguments.truck, arguments.scans, arguments.weight, tell=progress.tell)
+        result = estimate_files(
+            arguments.truck, arguments.scans, arguments.weight, rain_mm=arguments.rain_mm, tell=progress.tell
+        )
     if arguments.json:
         # The backslash escapes of file names that are no UTF-8 are those of JSON, too.
         sys.stdout.buffer.write(f"{result.to_json()}\n".encode("utf-8", "backslashreplace"))

@@ -34,7 +34,8 @@ from volest.registration import COVERED, FLIPS, Misfit, Placement, Prior, check_
 from volest.result import SEEN, Result, Surface
 from volest.truck import Scale, Sensor, Truck
 from volest.uncertainty import GENERIC, Calibration, Terms
-from volest.weight import GrossMass, gross_mass, net_mass
+from volest.weight import GrossMass, gross_mass, mass_budget, net_mass
+from volest.wetness import NO_EVIDENCE, Evidence
 
 __all__ = ["Estimator", "Scan"]
 
@@ -151,8 +152,12 @@ class Estimator:
         scans: Scan | Mapping[str, Scan | Sequence[Scan]],
         gross_kg: float | GrossMass | None = None,
         load_id: str = "",
+        *,
+        evidence: Evidence = NO_EVIDENCE,
     ) -> Result:
         """One load from scans in the sensors' own frames, and the gross mass [kg] if it is known.
+
+        `evidence` is what tells of its wet mass fraction beside the density.
 
         `scans` is one array (N, 3) [m], PackedPoints or RangeImage, or a mapping from sensor id to one or to several
         frames of it; rows of NaN or 0 0 0 are rays without a return. What is in the scans is never an error: a load
@@ -168,7 +173,7 @@ class Estimator:
         with self._lock:
             found = self._measured(frames)
         if gross is not None:
-            self._weigh(found, *gross)
+            self._weigh(found, *gross, evidence)
         elif found["status"] != "rejected":
             found["flags"] = (*found["flags"], "weight_missing")
         found["flags"] = tuple(sorted(set(found["flags"])))
@@ -294,12 +299,19 @@ class Estimator:
             raise InputError(f"truck {self.truck.id}: found a weight but no [scale], expected its tare_kg")
         return (gross_kg if isinstance(gross_kg, GrossMass) else gross_mass(gross_kg, scale)), scale
 
-    def _weigh(self, found: _Found, gross: GrossMass, scale: Scale) -> None:
+    def _weigh(self, found: _Found, gross: GrossMass, scale: Scale, evidence: Evidence) -> None:
         """Adds what the scale tells."""
         found["flags"], found["reasons"] = (*found["flags"], *gross.flags), (*found.get("reasons", ()), *gross.reasons)
         if found["status"] == "rejected":
             return
-        fused = fuse(found["volume_m3"], net_mass(gross, scale), self.truck.waste)
+        fused = fuse(
+            found["volume_m3"],
+            net_mass(gross, scale),
+            self.truck.waste,
+            evidence,
+            volume_budget_m3=found["volume_budget_m3"],
+            mass_budget_kg=mass_budget(gross, scale),
+        )
         if "weight_volume_mismatch" in fused.flags:
             found["status"] = "degraded"
         found["flags"] += fused.flags

@@ -17,7 +17,7 @@ from volest import _core
 from volest.errors import InputError
 from volest.quantity import Quantity
 from volest.truck import WasteProfile
-from volest.wetness import Evidence
+from volest.wetness import NO_EVIDENCE, Evidence
 
 __all__ = ["CLASSES", "MISMATCHES", "Columns", "Fused", "FusedLoads", "fuse", "fuse_many"]
 
@@ -32,7 +32,6 @@ PART_OF_VOLUME = {"reference": "reference"}  # all others: the scan
 PART_OF_MASS = {"tare": "tare"}  # all others: the cells
 
 Doubles = NDArray[np.float64]
-NO_EVIDENCE = Evidence()
 
 
 @dataclass(frozen=True, slots=True)

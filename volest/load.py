@@ -18,6 +18,7 @@ from volest.io import read_points
 from volest.result import Result
 from volest.truck import Truck
 from volest.weight import gross_mass
+from volest.wetness import Evidence
 
 __all__ = ["estimate_files"]
 
@@ -27,14 +28,18 @@ def estimate_files(
     scans: Sequence[str],
     weight: str | None = None,
     directory: Path = Path(),
+    *,
+    rain_mm: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Result:
-    """The result of one load; `scans` are "PATH" or "SENSOR=PATH", `weight` a number in kg or the name of a file.
+    """The result of one load; `scans` are "PATH" or "SENSOR=PATH", `weight` a number in kg or the name of a file,
+    `rain_mm` the rain that the load took up since it lay open.
 
     Paths are relative to `directory`; `tell` hears what is being done. A scan that cannot be read gives a result with
     the status `rejected`; a truck file, weight or sensor id that cannot be used raises InputError.
     """
     started = time.perf_counter()
+    evidence = Evidence(rain_mm=rain_mm)
     truck = Truck.load(directory / truck_file)
     frames = _distinct([_frame(text, truck, directory) for text in scans])
     source = _weight(weight, truck, directory)
@@ -49,7 +54,7 @@ def estimate_files(
         estimator = Estimator(truck)
         read = time.perf_counter()
         tell("estimating")
-        result = estimator.estimate(clouds, gross, inputs.load_id)
+        result = estimator.estimate(clouds, gross, inputs.load_id, evidence=evidence)
     except ScanError as error:
         read = time.perf_counter()
         flags = (error.flag or "unreadable",)

@@ -14,7 +14,7 @@ from volest.errors import WeightError
 from volest.truck import Scale
 from volest.weighing import read_weights
 
-__all__ = ["GrossMass", "gross_mass", "net_mass"]
+__all__ = ["GrossMass", "gross_mass", "mass_budget", "net_mass"]
 
 MAX_GROSS_KG = 200_000.0
 FEW_STABLE = 5  # as many samples that the indicator calls stable are enough to do without the others
@@ -66,11 +66,16 @@ def gross_mass(source: float | Path, scale: Scale) -> GrossMass:
 
 
 def net_mass(gross: GrossMass, scale: Scale) -> tuple[float, float] | None:
-    """Net mass and its standard uncertainty [kg]: the reading's, the tare's and, on the net mass alone, the gain's."""
+    """Net mass and its standard uncertainty [kg]; None where there is no reading."""
     if gross.kg is None:
         return None
-    net = gross.kg - scale.tare_kg
-    return net, math.hypot(gross.std_kg, scale.tare_std_kg, scale.gain_std * net)
+    return gross.kg - scale.tare_kg, math.hypot(*mass_budget(gross, scale).values())
+
+
+def mass_budget(gross: GrossMass, scale: Scale) -> dict[str, float]:
+    """Standard uncertainty of the net mass [kg] by source; the gain acts on the net mass alone."""
+    net = 0.0 if gross.kg is None else gross.kg - scale.tare_kg
+    return {"reading": gross.std_kg, "tare": scale.tare_std_kg, "gain": scale.gain_std * abs(net)}
 
 
 def settle(

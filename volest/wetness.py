@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from volest.errors import InputError
 from volest.truck import WasteProfile
 
-__all__ = ["Brightness", "Evidence", "evidence_of_intensity"]
+__all__ = ["NO_EVIDENCE", "Brightness", "Evidence", "evidence_of_intensity"]
 
 WATER_SHOWS_FROM_NM = 1300.0  # water absorbs 0.07 per cm at 905 nm, 10 per cm at 1550 nm (Hale and Querry 1973)
 SURFACE_STD = 0.25  # of the wet mass fraction of a load whose surface's is known: a guess
@@ -69,6 +69,9 @@ class Evidence:
             dry_log_std=math.hypot(profile.dry_log_std, taken_up / dry),
             wet_log_std=math.hypot(profile.wet_log_std, taken_up / wet),
         )
+
+
+NO_EVIDENCE = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
