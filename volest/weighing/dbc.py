@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from volest.errors import MissingExtraError, WeightError
+from volest.weighing.source import bytes_of
 
 if TYPE_CHECKING:
     from can import Message
@@ -32,17 +33,7 @@ def j1939() -> Database:
 
 def own_database(path: Path) -> Database:
     """The database of a user's DBC file; raises WeightError naming the file and what is wrong with it."""
-    try:
-        if not path.is_file():
-            raise WeightError(f"{path}: not a file; expected a DBC file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        if isinstance(error, WeightError):
-            raise
-        raise WeightError(f"{path}: cannot be read ({error}); expected a DBC file") from error
-    if len(content) > MAX_BYTES:
-        raise WeightError(f"{path}: found more than {MAX_BYTES} bytes, expected a DBC file of at most that")
+    content = bytes_of(path, MAX_BYTES, "a DBC file")
     return _parse(path, content.decode("cp1252", errors="replace"))  # DBC files are written by Windows programs
 
 

@@ -19,6 +19,7 @@ from volest.scale import IndicatorScale, Scale
 from volest.schema import check, nearest, read_toml
 from volest.weighing.pattern import compiled
 from volest.weighing.series import WeightSeries
+from volest.weighing.source import bytes_of
 
 __all__ = ["Format", "Reading", "find_format", "read_indicator", "readings_of", "text_of"]
 
@@ -205,18 +206,7 @@ _DUMP = re.compile(rb"(?:[0-9A-F]{2}(?: |$)){1,64}(?=\s|$)")
 
 def text_of(path: Path) -> str:
     """The bytes of a capture, a character each; a hex dump (pairs of digits, then the text) is turned back to bytes."""
-    try:
-        if not path.is_file():
-            raise WeightError(f"{path}: not a file; expected lines of a weighing indicator")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        if isinstance(error, WeightError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise WeightError(f"{path}: cannot be read ({reason}); expected lines of a weighing indicator") from error
-    if len(content) > MAX_BYTES:
-        raise WeightError(f"{path}: found more than {MAX_BYTES} bytes, expected at most that")
+    content = bytes_of(path, MAX_BYTES, "lines of a weighing indicator")
     lines = [line for line in content.splitlines() if line.strip()]
     dumped = [_DUMP.match(line) for line in lines]
     if lines and all(dumped):
