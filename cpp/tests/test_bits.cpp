@@ -56,8 +56,8 @@ void put(Hash &h, const Integral &v) {
 }
 void put(Hash &h, const Quantity &q) { h.each(q.value, q.std, q.lower95, q.upper95); }
 void put(Hash &h, const Fused &f) {
-  for (const Quantity &q : {f.net_mass, f.density, f.wet_fraction}) put(h, q);
-  h.each(f.dry, f.mixed, f.wet);
+  for (const Quantity &q : {f.net_mass, f.density, f.wetness.fraction}) put(h, q);
+  h.each(f.wetness.dry, f.wetness.mixed, f.wetness.wet);
 }
 void put(Hash &h, const HeightMap &m, std::size_t cells) {
   h.all(m.height, cells).all(m.variance, cells).all(m.count, cells).all(m.distance, cells).all(m.state, cells);
