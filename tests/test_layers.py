@@ -37,13 +37,27 @@ LAYERS = [
     ["truck"],
     ["truckfile"],
     ["pose"],
-    ["io"],
+    ["io", "motion"],
     ["pointcloud", "quantity", "voxels"],
     ["schema"],
     ["_core", "_version", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-HEAVY = {"laspy", "lazrs", "llvmlite", "matplotlib", "numba", "open3d", "pye57", "rich", "scipy", "trimesh"}
+HEAVY = {
+    "laspy",
+    "lazrs",
+    "llvmlite",
+    "matplotlib",
+    "mcap",
+    "numba",
+    "open3d",
+    "ouster",
+    "pye57",
+    "rich",
+    "rosbags",
+    "scipy",
+}
+HEAVY |= {"trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

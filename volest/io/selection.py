@@ -1,0 +1,66 @@
+"""Which frame of a recording is meant: "run.bag#topic=/lidar/points,frame=12"."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+from volest.errors import ScanError
+from volest.io.scanfile import shown_name
+
+__all__ = ["Selection", "select"]
+
+MAX_FRAME = 10**9
+KEYS = ("topic", "frame", "meta")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A file or folder, and what of it is meant."""
+
+    path: str
+    topic: str = ""
+    frame: int | None = None
+    meta: str = ""  # the file that describes an Ouster
+    part: str = ""  # as it was written, with its "#"
+
+    @property
+    def name(self) -> str:
+        """The last part of the path, and what is selected of it."""
+        return os.path.basename(os.path.normpath(self.path)) + self.part
+
+
+def select(path: str | os.PathLike[str]) -> Selection:
+    """Split what stands behind the last "#" from a path; a file that bears such a name is taken as it is.
+
+    Raises ScanError where a key or a number is none.
+    """
+    whole = os.fspath(path)
+    name, mark, rest = whole.rpartition("#")
+    if not mark or not re.match(r"\w+=", rest) or _exists(whole):
+        return Selection(whole)
+    values: dict[str, str] = {}
+    for part in re.split("[,&]", rest):
+        key, equals, value = part.partition("=")
+        if key not in KEYS or not equals or not value or key in values:
+            _fail(whole, f"found {part!r} behind #, expected topic=NAME, frame=NUMBER or meta=FILE, each once")
+        values[key] = value
+    frame = values.get("frame")
+    if frame is not None and not (frame.isascii() and frame.isdigit() and int(frame[:12]) <= MAX_FRAME):
+        _fail(whole, f"found frame={frame}, expected a whole number from 0 on")
+    return Selection(
+        name, values.get("topic", ""), None if frame is None else int(frame), values.get("meta", ""), f"#{rest}"
+    )
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:  # a NUL in the name
+        return False
+
+
+def _fail(path: str, problem: str) -> NoReturn:
+    raise ScanError(f"{shown_name(path)}: {problem}", flag="unreadable")
