@@ -64,11 +64,12 @@ def read_frames(
     if topic:
         selection = replace(selection, topic=topic)
     suffix = PurePath(selection.path).suffix.lower()
-    if suffix in RECORDINGS or _is_bag(selection.path):
-        from volest.io.recording import read_recording
+    if suffix not in READERS:
+        from volest.io.recording import is_recording, read_recording
 
-        yield from read_recording(selection)
-        return
+        if is_recording(selection.path):
+            yield from read_recording(selection)
+            return
     if suffix == ".pcapng":
         _refuse(path, "found pcapng, which is not read (editcap -F pcap IN OUT makes a .pcap of it)")
     if selection.topic or selection.meta:
@@ -82,13 +83,6 @@ def read_frames(
         raise ScanError(f"{shown_name(path)}: found {len(files)} frames, expected frame={first}", flag="unreadable")
     for time_s, file in files[first:]:
         yield time_s, _read_file(file, PurePath(file).suffix.lower())
-
-
-def _is_bag(path: str) -> bool:
-    """Whether a folder is a ROS 2 bag."""
-    if not os.path.isdir(path):
-        return False
-    return any(PurePath(name).suffix.lower() in (".db3", ".mcap") for name in os.listdir(path))
 
 
 def _read_file(path: str | os.PathLike[str], suffix: str) -> PointCloud:

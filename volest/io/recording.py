@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import struct
 from collections.abc import Generator, Iterator
 from pathlib import PurePath
@@ -19,11 +18,12 @@ from volest.io.pcd import read_pcd
 from volest.io.sandbox import Limits, open_decoder, require
 from volest.io.scanfile import ScanFile, open_scan, shown_name
 from volest.io.selection import Selection
+from volest.io.sequence import numbered_files
 from volest.pointcloud import PointCloud
 
-__all__ = ["natural_order", "read_recording", "recording_files"]
+__all__ = ["PACKAGES", "is_recording", "read_recording", "recording_files"]
 
-PACKAGES = {
+PACKAGES = {  # by suffix
     ".bag": "rosbags",
     ".db3": "rosbags",
     ".mcap": "mcap",
@@ -33,11 +33,12 @@ PACKAGES = {
 MAX_FILE_BYTES = 64 << 30
 MAX_FRAME_BYTES = 512 << 20
 MEMORY_BYTES = 2 << 30
-MAX_MESSAGES_BYTES = 1 << 20
+MAX_WORDS_BYTES = 1 << 20
 MAX_METADATA_BYTES = 100_000
 """Less than what may be handed to a process as one argument (128 KiB)."""
 START_SECONDS = 30.0
 SECONDS_PER_BYTE = 5e-7
+PACKED = ".zstd"
 HEAD = struct.Struct("<qQ")
 END = 1 << 63
 MAX_TOPIC_BYTES = 4096
@@ -61,30 +62,29 @@ def read_recording(selection: Selection) -> Iterator[tuple[float, PointCloud]]:
 
 
 def recording_files(path: str) -> list[str]:
-    """The file itself; of a folder the files of a ROS 2 bag, in order."""
-    if not os.path.isdir(path):
-        return [path]
-    names = sorted(os.listdir(path), key=natural_order)
-    suffixes = {PurePath(name).suffix.lower() for name in names} & {".db3", ".mcap"}
-    if len(suffixes) != 1:
-        found = " and ".join(sorted(suffixes)) or "neither"
-        _fail(path, f"found {found} files in the folder, expected a ROS 2 bag of .db3 or of .mcap files")
-    return [os.path.join(path, name) for name in names if PurePath(name).suffix.lower() in suffixes]
+    """The file itself; of a folder its files in order, as of a ROS 2 bag or of a recording that was split."""
+    return numbered_files(path, recording_suffix, "recordings") if os.path.isdir(path) else [path]
 
 
-def natural_order(name: str) -> list[tuple[int, str]]:
-    """A key that sorts run_2 before run_10."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(int(part[:4000]), part) if part.isascii() and part.isdigit() else (0, part) for part in parts]
+def recording_suffix(name: str) -> str:
+    """The suffix that tells a recording's kind, in lower case; nothing where it is none."""
+    suffix = "".join(PurePath(name).suffixes[-2:]).lower() if name.lower().endswith(PACKED) else PurePath(name).suffix
+    suffix = suffix.lower()
+    return suffix if suffix.removesuffix(PACKED) in PACKAGES else ""
+
+
+def is_recording(path: str) -> bool:
+    """Whether a path is a recording by its suffix, or a folder with some in it."""
+    return bool(recording_suffix(path)) or (os.path.isdir(path) and any(map(recording_suffix, os.listdir(path))))
 
 
 def _decode(scan: ScanFile, arguments: list[str]) -> Generator[tuple[float, PointCloud], None, tuple[str, int]]:
     """The frames of one file; returns the topic and the number of its frames, those passed over included."""
-    kind = PurePath(scan.name).suffix.lower()
+    kind = recording_suffix(scan.name)
     topic, _, first, metadata = arguments
-    package = "ouster" if kind == ".pcap" and metadata else PACKAGES[kind]
+    package = "ouster" if kind == ".pcap" and metadata else PACKAGES[kind.removesuffix(PACKED)]
     require(package, f"{scan.name}: reading {kind}")
-    limits = Limits(MEMORY_BYTES, MAX_MESSAGES_BYTES, START_SECONDS + SECONDS_PER_BYTE * scan.size)
+    limits = Limits(MEMORY_BYTES, MAX_WORDS_BYTES, START_SECONDS + SECONDS_PER_BYTE * scan.size)
     number = int(first)
     with open_decoder(scan, "recording_decoder", [kind, *arguments], limits) as pipe:
         while True:

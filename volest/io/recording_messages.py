@@ -5,14 +5,17 @@ rosbags reads ROS 1 bags and decodes all messages, mcap reads MCAP, and SQLite t
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 __all__ = ["Messages", "Refused", "open_messages"]
 
 SCAN = "/proc/self/fd/0"
 MAX_MESSAGE_BYTES = 256 << 20
+MAX_UNPACKED_BYTES = 512 << 20
+PACKED = ".zstd"
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
 PACKET_TYPES = {
     "velodyne_msgs/msg/VelodynePacket": "builtin_interfaces/Time stamp\nuint8[1206] data",
@@ -50,9 +53,12 @@ class Messages(Protocol):
 
 
 def open_messages(kind: str) -> Messages:
-    """The messages of the file on the standard input; `kind` is its suffix."""
-    containers: dict[str, type[Bag] | type[Database] | type[Mcap]] = {".bag": Bag, ".db3": Database, ".mcap": Mcap}
-    return containers[kind]()
+    """The messages of the file on the standard input; `kind` is its suffix, with ".zstd" where all of it is packed."""
+    if not kind.endswith(PACKED):
+        return Bag() if kind == ".bag" else Database(None) if kind == ".db3" else Mcap(open(SCAN, "rb"))
+    with open(SCAN, "rb") as file:
+        content = inflate(file)
+    return Database(content) if kind.startswith(".db3") else Mcap(io.BytesIO(content))
 
 
 class Bag:
@@ -78,11 +84,15 @@ class Bag:
 class Database:
     """A file of a ROS 2 bag in SQLite."""
 
-    def __init__(self) -> None:
+    def __init__(self, content: bytes | None) -> None:
         with open(SCAN, "rb") as file:
-            if file.read(15) != b"SQLite format 3":
+            if (content or file.read(15))[:15] != b"SQLite format 3":
                 raise Refused("found no SQLite database, expected a ROS 2 bag")
-        self._database = sqlite3.connect(f"file:{SCAN}?mode=ro&immutable=1", uri=True)
+        if content is None:
+            self._database = sqlite3.connect(f"file:{SCAN}?mode=ro&immutable=1", uri=True)
+        else:
+            self._database = sqlite3.connect(":memory:")
+            self._database.deserialize(content)
         self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_MESSAGE_BYTES)
         self._database.execute("PRAGMA trusted_schema = OFF")
         rows = self._database.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
@@ -110,10 +120,9 @@ class Database:
 class Mcap:
     """An MCAP file of ROS 1 or ROS 2 messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         from mcap.reader import SeekingReader
 
-        file = open(SCAN, "rb")  # noqa: SIM115 (for as long as the process lives)
         self._reader = SeekingReader(file, validate_crcs=True, record_size_limit=MAX_MESSAGE_BYTES)
         summary = self._reader.get_summary()
         if summary is None or (not summary.channels and not summary.chunk_indexes):
@@ -161,12 +170,12 @@ def type_store(*, ros2: bool) -> Any:
     return store
 
 
-def inflate(packed: bytes) -> bytes:
-    """What a message was before Zstandard packed it."""
+def inflate(packed: bytes | BinaryIO) -> bytes:
+    """What a message or file was before Zstandard packed it."""
     import zstandard
 
     with zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-        message = stream.read(MAX_MESSAGE_BYTES + 1)
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise Refused(f"found a message that unpacks to more than {MAX_MESSAGE_BYTES} bytes")
-    return message
+        content: bytes = stream.read(MAX_UNPACKED_BYTES + 1)
+    if len(content) > MAX_UNPACKED_BYTES:
+        raise Refused(f"unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+    return content

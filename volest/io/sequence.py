@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import PurePath
 
 from volest.errors import ScanError
-from volest.io.recording import natural_order
 from volest.io.scanfile import shown_name
 
-__all__ = ["sequence_files"]
+__all__ = ["numbered_files", "sequence_files"]
 
 SUFFIXES = (".pcd", ".ply", ".las", ".laz", ".e57", ".npy", ".npz", ".xyz", ".csv")
 MAX_FILES = 1_000_000
@@ -20,18 +20,28 @@ UNITS = {19: 1e-9, 16: 1e-6, 13: 1e-3, 10: 1.0}
 
 
 def sequence_files(folder: str) -> list[tuple[float | None, str]]:
-    """Time [s] and path of each scan of a folder, in order of their numbers; None where the name tells no time.
+    """Time [s] and path of each scan of a folder, in order; None where the name tells no time."""
+    files = numbered_files(folder, lambda name: PurePath(name).suffix.lower() in SUFFIXES, "scans")
+    return [(time_in_name(PurePath(file).stem), file) for file in files]
 
-    Raises ScanError where the scans' names differ in more than a number, for then they are no sequence.
+
+def numbered_files(folder: str, is_wanted: Callable[[str], object], what: str) -> list[str]:
+    """The paths of the wanted files of a folder, in order of the numbers in their names.
+
+    Raises ScanError where the names differ in more than a number, for then the files do not belong together.
     """
-    names = [name for name in os.listdir(folder) if PurePath(name).suffix.lower() in SUFFIXES]
-    shapes = sorted({re.sub(r"[0-9]+", "N", name) for name in names})
+    names = [name for name in os.listdir(folder) if is_wanted(name)]
+    shapes = sorted({re.sub("[0-9]+", "N", name) for name in names})
     if len(shapes) != 1 or len(names) > MAX_FILES:
-        found = f"{len(names)} scans named {', '.join(shapes[:5])[:200]}" if names else "no scans"
-        problem = f"found {found} in the folder, expected a sequence whose names differ in their numbers alone"
+        found = f"{len(names)} {what} named {', '.join(shapes[:5])[:200]}" if names else f"no {what}"
+        problem = f"found {found} in the folder, expected names that differ in their numbers alone"
         raise ScanError(f"{shown_name(folder)}: {problem}", flag="unreadable")
-    names.sort(key=natural_order)
-    return [(time_in_name(PurePath(name).stem), os.path.join(folder, name)) for name in names]
+    return [os.path.join(folder, name) for name in sorted(names, key=_natural_order)]
+
+
+def _natural_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts run_2 before run_10."""
+    return [(int(part) if re.fullmatch("[0-9]+", part) else 0, part) for part in re.split("([0-9]+)", name)]
 
 
 def time_in_name(stem: str) -> float | None:
