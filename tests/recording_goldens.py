@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterable
 from functools import cache
@@ -252,3 +253,62 @@ def pcap(frames: Iterable[bytes], link: int = 1, period_s: float = 24 * FIRING_S
 
 def velodyne_pcap(turns: float = 2.2, range_m: float = 5.0) -> bytes:
     return pcap(udp(velodyne_packet(number, range_m)) for number in range(round(turns * 75)))
+
+
+@cache
+def ouster_metadata() -> str:
+    """Of an OS1-64 that turns in 512 columns."""
+    from ouster.sdk import core
+
+    document = json.loads(core.SensorInfo.from_default(core.LidarMode._512x10).to_json_string())
+    document["lidar_data_format"]["udp_profile_lidar"] = "RNG19_RFL8_SIG16_NIR16"
+    document["config_params"] = {}
+    return json.dumps(document)
+
+
+@cache
+def ouster_ranges(turns: int = 3) -> NDArray[np.uint32]:
+    """Ranges [mm] of some turns; every 35th pixel met nothing."""
+    ranges = np.random.default_rng(3).integers(1000, 30_000, (turns, 64, 512)).astype(np.uint32) // 8 * 8
+    ranges[:, ::7, ::5] = 0
+    return ranges
+
+
+def ouster_frames() -> list[Any]:
+    """The turns as the vendor's library holds them."""
+    from ouster.sdk import core
+
+    frames = []
+    for number, image in enumerate(ouster_ranges()):
+        frame = core.LidarFrame(core.SensorInfo(ouster_metadata()))
+        frame.frame_id = number + 1
+        frame.field("RANGE")[:] = image
+        frame.field("REFLECTIVITY")[:] = 17
+        frame.timestamp[:] = 10**9 + number * 10**8 + np.arange(512) * 195_312
+        frame.measurement_id[:] = np.arange(512)
+        frame.status[:] = 1
+        frames.append(frame)
+    return frames
+
+
+@cache
+def ouster_packets() -> list[bytes]:
+    from ouster.sdk import core
+
+    layout = core.PacketFormat(core.SensorInfo(ouster_metadata()))
+    packets = (core.frame_to_packets(frame, layout, 0, 0) for frame in ouster_frames())
+    return [packet.buf.tobytes() for turn in packets for packet in turn]
+
+
+def ouster_pcap(packets: list[bytes]) -> bytes:
+    return pcap([part for number, packet in enumerate(packets) for part in fragments(packet, number)])
+
+
+def osf(path: Path) -> Path:
+    from ouster.sdk import core
+    from ouster.sdk.osf import Writer
+
+    with Writer(str(path), core.SensorInfo(ouster_metadata())) as writer:
+        for number, frame in enumerate(ouster_frames()):
+            writer.save(0, frame, START_NS + number * PERIOD_NS)
+    return path

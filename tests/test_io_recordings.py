@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import sqlite3
 import struct
 import time
@@ -27,11 +29,15 @@ from recording_goldens import (
     columns,
     database,
     ethernet,
-    fragments,
     header,
     make,
     mcap,
     mcap_of_chunk,
+    osf,
+    ouster_metadata,
+    ouster_packets,
+    ouster_pcap,
+    ouster_ranges,
     shifted,
     text,
     udp,
@@ -43,6 +49,7 @@ from recording_goldens import pcap as capture
 
 from volest.errors import MissingExtraError, ScanError
 from volest.io import read_frames, read_points, recording, sandbox, select
+from volest.load import estimate_files
 from volest.pointcloud import PointCloud
 
 VERTICAL_MM = [11.2, -0.7, 9.7, -2.2, 8.1, -3.7, 6.6, -5.1, 5.1, -6.6, 3.7, -8.1, 2.2, -9.7, 0.7, -11.2]
@@ -319,29 +326,8 @@ def test_a_capture_without_velodyne_packets_is_told(tmp_path: Path, content: byt
 # Ouster
 
 
-@pytest.fixture(scope="module")
-def ouster() -> tuple[str, list[bytes], np.ndarray]:
-    """Metadata, the packets of three turns, and the ranges [mm] of the turns."""
-    from ouster.sdk import core
-
-    info = core.SensorInfo.from_default(core.LidarMode._512x10)
-    rng = np.random.default_rng(3)
-    ranges = rng.integers(1000, 30_000, (3, info.h, info.w)).astype(np.uint32) // 8 * 8
-    ranges[:, ::7, ::5] = 0
-    packets: list[bytes] = []
-    for number, image in enumerate(ranges):
-        frame = core.LidarFrame(info)
-        frame.frame_id = number + 1
-        frame.field("RANGE")[:] = image
-        frame.field("REFLECTIVITY")[:] = 17
-        frame.timestamp[:] = 10**9 + number * 10**8 + np.arange(info.w) * 195_312
-        frame.measurement_id[:] = np.arange(info.w)
-        frame.status[:] = 1
-        packets += [packet.buf.tobytes() for packet in core.frame_to_packets(frame, core.PacketFormat(info), 0, 0)]
-    return info.to_json_string(), packets, ranges
-
-
-def check_ouster(frames: list[tuple[float | None, PointCloud]], ranges: np.ndarray) -> None:
+def check_ouster(frames: list[tuple[float | None, PointCloud]], first: int = 0) -> None:
+    ranges = ouster_ranges()[first:]
     assert len(frames) == len(ranges)
     for (_, cloud), image in zip(frames, ranges, strict=True):
         assert len(cloud) == image.size
@@ -354,50 +340,47 @@ def check_ouster(frames: list[tuple[float | None, PointCloud]], ranges: np.ndarr
         assert np.array_equal(cloud.ring, np.repeat(np.arange(len(image)), image.shape[1]))
 
 
-def ouster_capture(packets: list[bytes]) -> bytes:
-    return capture([part for number, packet in enumerate(packets) for part in fragments(packet, number)])
-
-
-def test_an_ouster_capture_is_read_with_the_metadata_beside_it(
-    tmp_path: Path, ouster: tuple[str, list[bytes], np.ndarray]
-) -> None:
-    metadata, packets, ranges = ouster
-    (tmp_path / "run.pcap").write_bytes(ouster_capture(packets))
-    (tmp_path / "run.json").write_text(metadata)
-    check_ouster(list(read_frames(tmp_path / "run.pcap")), ranges)
+def test_an_ouster_capture_is_read_with_the_metadata_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "run.pcap").write_bytes(ouster_pcap(ouster_packets()))
+    (tmp_path / "run.json").write_text(ouster_metadata())
+    check_ouster(list(read_frames(tmp_path / "run.pcap")))
     (tmp_path / "run.json").rename(tmp_path / "sensor.json")
-    check_ouster(list(read_frames(f"{tmp_path / 'run.pcap'}#meta={tmp_path / 'sensor.json'}")), ranges)
+    check_ouster(list(read_frames(f"{tmp_path / 'run.pcap'}#meta={tmp_path / 'sensor.json'}")))
     with pytest.raises(ScanError, match=r"an Ouster's need its metadata in a .json file of the same name"):
         read_points(tmp_path / "run.pcap")
 
 
-def test_an_ouster_turn_that_the_start_cuts_is_left_out(
-    tmp_path: Path, ouster: tuple[str, list[bytes], np.ndarray]
-) -> None:
-    metadata, packets, ranges = ouster
-    (tmp_path / "run.pcap").write_bytes(ouster_capture(packets[5:]))
-    (tmp_path / "run.json").write_text(metadata)
-    check_ouster(list(read_frames(tmp_path / "run.pcap")), ranges[1:])
+def test_an_ouster_turn_that_the_start_cuts_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "run.pcap").write_bytes(ouster_pcap(ouster_packets()[5:]))
+    (tmp_path / "run.json").write_text(ouster_metadata())
+    check_ouster(list(read_frames(tmp_path / "run.pcap")), 1)
+
+
+def test_an_osf_file_is_read(tmp_path: Path) -> None:
+    path = osf(tmp_path / "run.osf")
+    frames = list(read_frames(path))
+    check_ouster(frames)
+    assert [time_s for time_s, _ in frames] == pytest.approx([(START_NS + n * PERIOD_NS) * 1e-9 for n in range(3)])
+    assert len(read_points(f"{path}#topic=0,frame=2")) == 64 * 512
+    with pytest.raises(ScanError, match="found the sensors 0, expected one: name it with #topic="):
+        read_points(f"{path}#topic=77")
 
 
 @pytest.mark.parametrize("kind", ["bag", "mcap"])
-def test_ouster_packets_in_a_bag_are_read_with_the_metadata_in_it(
-    tmp_path: Path, ouster: tuple[str, list[bytes], np.ndarray], kind: str
-) -> None:
-    metadata, packets, ranges = ouster
+def test_ouster_packets_in_a_bag_are_read_with_the_metadata_in_it(tmp_path: Path, kind: str) -> None:
     ros2 = kind == "mcap"
     driver = "ouster_sensor_msgs" if ros2 else "ouster_ros"
-    messages = [text("/ouster/metadata", metadata, ros2=ros2)] + [
+    messages = [text("/ouster/metadata", ouster_metadata(), ros2=ros2)] + [
         (
             "/ouster/lidar_packets",
             f"{driver}/msg/PacketMsg",
             START_NS + 10**6 * number,
             make(f"{driver}/msg/PacketMsg", ros2, buf=np.frombuffer(packet + b"\0\0\0\0", np.uint8)),
         )
-        for number, packet in enumerate(packets)
+        for number, packet in enumerate(ouster_packets())
     ]
     path = (mcap if ros2 else bag)(tmp_path / f"run.{kind}", messages)
-    check_ouster(list(read_frames(path)), ranges)
+    check_ouster(list(read_frames(path)))
     without = (mcap if ros2 else bag)(tmp_path / f"without.{kind}", messages[1:])
     with pytest.raises(ScanError, match=r"found neither /ouster/metadata in the recording nor"):
         read_points(without)
@@ -406,19 +389,41 @@ def test_ouster_packets_in_a_bag_are_read_with_the_metadata_in_it(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({}, "the sensor's metadata: found a profile without ranges"),
         ({"beam_altitude_angles": [0.0]}, "the sensor's metadata: "),
         (None, "the sensor's metadata: |expected the metadata"),
     ],
 )
-def test_metadata_that_are_none_are_told(
-    tmp_path: Path, ouster: tuple[str, list[bytes], np.ndarray], change: dict[str, object] | None, told: str
-) -> None:
-    document = json.loads(ouster[0])
+def test_metadata_that_are_none_are_told(tmp_path: Path, change: dict[str, object] | None, told: str) -> None:
+    document = json.loads(ouster_metadata())
     document["beam_intrinsics"] |= change or {}
-    (tmp_path / "meta.json").write_text(json.dumps(document)[: None if change else 500])
-    (tmp_path / "run.pcap").write_bytes(ouster_capture(ouster[1][:2]))
+    if change == {}:
+        document["config_params"]["udp_port_lidar"] = 0
+    (tmp_path / "meta.json").write_text(json.dumps(document)[: 500 if change is None else None])
+    (tmp_path / "run.pcap").write_bytes(ouster_pcap(ouster_packets()[:2]))
     with pytest.raises(ScanError, match=told):
         read_points(f"{tmp_path / 'run.pcap'}#meta={tmp_path / 'meta.json'}")
+
+
+# What the verbs make of them
+
+
+def test_a_load_is_estimated_from_a_recording_as_from_its_scan(tmp_path: Path) -> None:
+    case = Path(__file__).parents[1] / "datasets" / "half-full-overhead"
+    shutil.copytree(case, tmp_path, dirs_exist_ok=True)
+    xyz = read_points(case / "top.npz").xyz
+    message = cloud_message({axis: xyz[:, place].copy() for place, axis in enumerate("xyz")})
+    mcap(tmp_path / "run.mcap", [(TOPIC, "sensor_msgs/msg/PointCloud2", START_NS + n, message) for n in range(2)])
+    expected = estimate_files("truck.toml", ["top=top.npz"], directory=tmp_path)
+    for part in ("", f"#topic={TOPIC},frame=1"):
+        found = estimate_files("truck.toml", [f"top=run.mcap{part}"], directory=tmp_path)
+        assert found.volume_m3 == expected.volume_m3
+        assert found.load_id != expected.load_id
+        digest = hashlib.sha256((tmp_path / "run.mcap").read_bytes()).hexdigest()
+        assert found.inputs[f"run.mcap{part}"] == f"sha256:{digest}"
+    refused = estimate_files("truck.toml", ["top=run.mcap#frame=2"], directory=tmp_path)
+    assert (refused.status, refused.flags) == ("rejected", ("unreadable",))
+    assert refused.reasons[0].endswith(f"found 2 frames of {TOPIC}, expected frame=2")
 
 
 # Bounds

@@ -167,7 +167,9 @@ def velodyne_scans(messages: Messages, topic: str) -> Frames:
     """A message of packets a frame."""
     for time_ns, data in messages.read(topic):
         message = messages.decode(topic, data)
-        yield stamp_ns(message, time_ns), partial(velodyne_scan_columns, message)
+        last = message.packets[-1].stamp if message.packets else message.header.stamp  # the points' times count from it
+        stamp = int(last.sec) * 10**9 + int(last.nanosec)
+        yield stamp or stamp_ns(message, time_ns), partial(velodyne_scan_columns, message)
 
 
 def velodyne_scan_columns(message: Any) -> Cloud:

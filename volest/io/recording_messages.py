@@ -15,6 +15,7 @@ __all__ = ["Messages", "Refused", "open_messages"]
 SCAN = "/proc/self/fd/0"
 MAX_MESSAGE_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 512 << 20
+MCAP = b"\x89MCAP0\r\n"
 PACKED = ".zstd"
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
 PACKET_TYPES = {
@@ -123,6 +124,12 @@ class Mcap:
     def __init__(self, file: BinaryIO) -> None:
         from mcap.reader import SeekingReader
 
+        ends = file.read(len(MCAP))
+        file.seek(-len(MCAP), io.SEEK_END)
+        if ends != MCAP or file.read() != MCAP:
+            cut = "cut short: found no end of an MCAP file (mcap recover makes a whole one of it)"
+            raise Refused(cut if ends == MCAP else f"found {ends!r}, expected an MCAP file")
+        file.seek(0)
         self._reader = SeekingReader(file, validate_crcs=True, record_size_limit=MAX_MESSAGE_BYTES)
         summary = self._reader.get_summary()
         if summary is None or (not summary.channels and not summary.chunk_indexes):

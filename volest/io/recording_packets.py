@@ -227,6 +227,8 @@ def ouster_info(metadata: str) -> Any:
         raise Refused(f"the sensor's metadata: {' '.join(str(error).split())[:300]}") from error
     if not (0 < info.w <= MOST_COLUMNS and 0 < info.h <= MOST_BEAMS):
         raise Refused(f"the sensor's metadata: found {info.h} x {info.w} pixels, expected an Ouster's")
+    if "RANGE" not in core.LidarFrame(info).fields:
+        raise Refused(f"the sensor's metadata: found a profile without ranges ({info.format.udp_profile_lidar})")
     return info
 
 
