@@ -112,6 +112,12 @@ def test_a_selection_that_means_nothing_is_told(tmp_path: Path, part: str) -> No
     assert error.value.flag == "unreadable"
 
 
+@pytest.mark.parametrize("topic", ["/a\0b", "/a\n", "x" * 200_000, "\udc80"])
+def test_a_topic_that_cannot_be_one_is_told(tmp_path: Path, topic: str) -> None:
+    with pytest.raises(ScanError, match="found the topic"):
+        next(read_frames(tmp_path / "run.bag", topic=topic))
+
+
 def test_a_file_with_a_number_sign_in_its_name_is_that_file(tmp_path: Path) -> None:
     path = tmp_path / "bay#frame=3.pcd"
     path.write_bytes(pcd())

@@ -41,7 +41,8 @@ SECONDS_PER_BYTE = 5e-7
 PACKED = ".zstd"
 HEAD = struct.Struct("<qQ")
 END = 1 << 63
-MAX_TOPIC_BYTES = 4096
+MAX_TOPIC_CHARACTERS = 1000
+MAX_TOPIC_BYTES = 4 * MAX_TOPIC_CHARACTERS
 
 
 def read_recording(selection: Selection) -> Iterator[tuple[float, PointCloud]]:
@@ -50,6 +51,8 @@ def read_recording(selection: Selection) -> Iterator[tuple[float, PointCloud]]:
     Raises ScanError where the recording is malformed, cut short, or holds no such topic or frame.
     """
     topic, first, total = selection.topic, selection.frame or 0, 0
+    if not topic.isprintable() or len(topic) > MAX_TOPIC_CHARACTERS:
+        _fail(selection.path, f"found the topic {topic[:40]!r}, expected the name of one")
     for number, file in enumerate(recording_files(selection.path)):
         with open_scan(file, MAX_FILE_BYTES) as scan:
             arguments = [topic, "yes" if number else "no", str(max(0, first - total)), _metadata(selection, file)]
@@ -105,7 +108,7 @@ def _decode(scan: ScanFile, arguments: list[str]) -> Generator[tuple[float, Poin
 def _metadata(selection: Selection, file: str) -> str:
     """The text of the file that describes an Ouster: the one that is told, or FILE.json beside FILE.pcap."""
     path = selection.meta or str(PurePath(file).with_suffix(".json"))
-    if not selection.meta and not os.path.lexists(path):
+    if not selection.meta and not (os.path.isfile(path) and 0 < os.path.getsize(path) <= MAX_METADATA_BYTES):
         return ""
     with open_scan(path, MAX_METADATA_BYTES) as scan:
         text = scan.read(scan.size, "metadata").decode("utf-8", "replace")

@@ -143,12 +143,14 @@ class Mcap:
         self.types = {channel.topic: ros2_name(schema.name if schema else "") for schema, channel in channels.values()}
         self._encodings = {channel.topic: channel.message_encoding for _, channel in channels.values()}
         self._stores = {"cdr": type_store(ros2=True), "ros1": type_store(ros2=False)}
+        self._is_indexed = summary is not None and bool(summary.chunk_indexes)
 
     def _all(self) -> Iterator[tuple[Any, Any, Any]]:
         yield from self._reader.iter_messages(log_time_order=False)
 
     def read(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        for _, _, message in self._reader.iter_messages([topic]):
+        # Without an index, to sort them would take the memory of all.
+        for _, _, message in self._reader.iter_messages([topic], log_time_order=self._is_indexed):
             yield message.log_time, message.data
 
     def decode(self, topic: str, message: bytes) -> Any:
