@@ -38,7 +38,7 @@ LAYERS = [
     ["truckfile"],
     ["pose"],
     ["io", "motion"],
-    ["pointcloud", "quantity", "voxels"],
+    ["catalogue", "pointcloud", "quantity", "voxels"],
     ["schema"],
     ["_core", "_version", "errors", "jit", "progress"],
 ]

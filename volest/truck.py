@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from volest import truckfile
+from volest.catalogue import load_sensor, sensor_names
 from volest.errors import TruckError
 from volest.io.mesh import MESH_SUFFIXES
 from volest.pose import Pose
@@ -248,12 +249,18 @@ def _commissioned(path: Path) -> Truck:
     return replace(truck, sensors=sensors, commissioned=contents.commissioned)
 
 
+BED_RANGE_M = 4.0
+"""Where the middle of a truck bed is from its sensor, more or less."""
+
+
 def _range_noise(table: _SensorTable, where: str) -> float:
     """The truck file's own value, else the catalogue's, else the default."""
     if table.range_noise_m is not None:
         return table.range_noise_m
     if table.model is None:
         return DEFAULT_RANGE_NOISE_M
+    if table.model not in _catalogue("sensors") and table.model in sensor_names():
+        return float(load_sensor(table.model).range_std_m(BED_RANGE_M))
     return float(_entry("sensors", table.model, f"{where}.model")["range_noise_m"])
 
 
