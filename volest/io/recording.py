@@ -18,7 +18,7 @@ from volest.io.pcd import read_pcd
 from volest.io.sandbox import Limits, open_decoder, require
 from volest.io.scanfile import ScanFile, open_scan, shown_name
 from volest.io.selection import Selection
-from volest.io.sequence import numbered_files
+from volest.io.sequence import file_names, numbered_files
 from volest.pointcloud import PointCloud
 
 __all__ = ["PACKAGES", "is_recording", "read_recording", "recording_files"]
@@ -71,14 +71,14 @@ def recording_files(path: str) -> list[str]:
 
 def recording_suffix(name: str) -> str:
     """The suffix that tells a recording's kind, in lower case; nothing where it is none."""
-    suffix = "".join(PurePath(name).suffixes[-2:]).lower() if name.lower().endswith(PACKED) else PurePath(name).suffix
-    suffix = suffix.lower()
+    suffixes = PurePath(name.lower()).suffixes
+    suffix = "".join(suffixes[-2:] if suffixes[-1:] == [PACKED] else suffixes[-1:])
     return suffix if suffix.removesuffix(PACKED) in PACKAGES else ""
 
 
 def is_recording(path: str) -> bool:
     """Whether a path is a recording by its suffix, or a folder with some in it."""
-    return bool(recording_suffix(path)) or (os.path.isdir(path) and any(map(recording_suffix, os.listdir(path))))
+    return bool(recording_suffix(path)) or (os.path.isdir(path) and any(map(recording_suffix, file_names(path))))
 
 
 def _decode(scan: ScanFile, arguments: list[str]) -> Generator[tuple[float, PointCloud], None, tuple[str, int]]:
@@ -106,8 +106,8 @@ def _decode(scan: ScanFile, arguments: list[str]) -> Generator[tuple[float, Poin
 
 
 def _metadata(selection: Selection, file: str) -> str:
-    """The text of the file that describes an Ouster: the one that is told, or FILE.json beside FILE.pcap."""
-    path = selection.meta or str(PurePath(file).with_suffix(".json"))
+    """The text of the file that describes an Ouster: the one that is told, or of the recording's name, beside it."""
+    path = os.path.join(os.path.dirname(file), selection.meta or PurePath(file).with_suffix(".json").name)
     if not selection.meta and not (os.path.isfile(path) and 0 < os.path.getsize(path) <= MAX_METADATA_BYTES):
         return ""
     with open_scan(path, MAX_METADATA_BYTES) as scan:

@@ -78,8 +78,8 @@ def open_frames(kind: str, topic: str, follows: bool, metadata: str) -> tuple[st
         packets = from_one_source(read_pcap(), topic, lambda data: len(data) == size, f"Ouster packets of {size} bytes")
         return topic, ouster_frames(((round(packet.time_s * 1e9), packet.data) for packet in packets), metadata)
     if kind == ".pcap":
-        what = "Velodyne packets (an Ouster's need its metadata in a .json file of the same name beside the capture)"
-        return topic, velodyne_frames(from_one_source(read_pcap(), topic, is_velodyne, what))
+        hint = ", or an Ouster's with its metadata in a .json file of the capture's name"
+        return topic, velodyne_frames(from_one_source(read_pcap(), topic, is_velodyne, "Velodyne packets", hint))
     messages = open_messages(kind)
     if follows and topic not in messages.types:
         return topic, iter(())

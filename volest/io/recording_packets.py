@@ -135,9 +135,9 @@ class _Fragments:
 
 
 def from_one_source(
-    packets: Iterable[Packet], topic: str, is_wanted: Callable[[bytes], bool], what: str
+    packets: Iterable[Packet], topic: str, is_wanted: Callable[[bytes], bool], what: str, hint: str = ""
 ) -> Iterator[Packet]:
-    """The wanted packets of the source that is named, or of the only one."""
+    """The wanted packets of the source that is named, or of the only one; `hint` is told where there are none."""
     others: Counter[str] = Counter()
     found = ""
     for packet in packets:
@@ -153,7 +153,7 @@ def from_one_source(
         yield packet
     if not found:
         told = ", ".join(f"{count} of {kind}" for kind, count in others.most_common(5)) or "none"
-        raise Refused(f"found the UDP packets: {told}; expected {what}{' from ' + topic if topic else ''}")
+        raise Refused(f"found the UDP packets: {told}; expected {what}{' from ' + topic if topic else hint}")
 
 
 def is_velodyne(data: bytes) -> bool:

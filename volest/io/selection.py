@@ -23,7 +23,7 @@ class Selection:
     path: str
     topic: str = ""
     frame: int | None = None
-    meta: str = ""  # the file that describes an Ouster
+    meta: str = ""  # the file that describes an Ouster, from the recording's folder
     part: str = ""  # as it was written, with its "#"
 
     @property

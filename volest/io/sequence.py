@@ -11,7 +11,7 @@ from pathlib import PurePath
 from volest.errors import ScanError
 from volest.io.scanfile import shown_name
 
-__all__ = ["numbered_files", "sequence_files"]
+__all__ = ["file_names", "numbered_files", "sequence_files"]
 
 SUFFIXES = (".pcd", ".ply", ".las", ".laz", ".e57", ".npy", ".npz", ".xyz", ".csv")
 MAX_FILES = 1_000_000
@@ -30,13 +30,21 @@ def numbered_files(folder: str, is_wanted: Callable[[str], object], what: str) -
 
     Raises ScanError where the names differ in more than a number, for then the files do not belong together.
     """
-    names = [name for name in os.listdir(folder) if is_wanted(name)]
+    names = list(filter(is_wanted, file_names(folder)))
     shapes = sorted({re.sub("[0-9]+", "N", name) for name in names})
     if len(shapes) != 1 or len(names) > MAX_FILES:
         found = f"{len(names)} {what} named {', '.join(shapes[:5])[:200]}" if names else f"no {what}"
         problem = f"found {found} in the folder, expected names that differ in their numbers alone"
         raise ScanError(f"{shown_name(folder)}: {problem}", flag="unreadable")
     return [os.path.join(folder, name) for name in sorted(names, key=_natural_order)]
+
+
+def file_names(folder: str) -> list[str]:
+    """The names in a folder; ScanError where they cannot be had."""
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise ScanError(f"{shown_name(folder)}: cannot be opened: {error.strerror}", flag="unreadable") from None
 
 
 def _natural_order(name: str) -> list[tuple[int, str]]:
