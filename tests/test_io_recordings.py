@@ -50,6 +50,7 @@ from recording_goldens import pcap as capture
 from volest.errors import MissingExtraError, ScanError
 from volest.io import read_frames, read_points, recording, sandbox, select
 from volest.load import estimate_files
+from volest.motion import undo_motion
 from volest.pointcloud import PointCloud
 
 VERTICAL_MM = [11.2, -0.7, 9.7, -2.2, 8.1, -3.7, 6.6, -5.1, 5.1, -6.6, 3.7, -8.1, 2.2, -9.7, 0.7, -11.2]
@@ -116,6 +117,24 @@ def test_a_selection_that_means_nothing_is_told(tmp_path: Path, part: str) -> No
 def test_a_topic_that_cannot_be_one_is_told(tmp_path: Path, topic: str) -> None:
     with pytest.raises(ScanError, match="found the topic"):
         next(read_frames(tmp_path / "run.bag", topic=topic))
+
+
+def test_motion_that_is_told_is_undone(tmp_path: Path) -> None:
+    path = mcap(tmp_path / "run.mcap", clouds(1))
+    still, moved = read_points(path), read_points(f"{path}#velocity_m_s=2:0:-1,yaw_rate_rad_s=0.5")
+    expected = undo_motion(still, (2.0, 0.0, -1.0), 0.5).xyz
+    np.testing.assert_array_equal(moved.xyz, expected)
+    assert moved.xyz[5, 0] != still.xyz[5, 0]
+    for part, told in {
+        "velocity_m_s=fast": "found velocity_m_s=fast, expected a number",
+        "velocity_m_s=1:2": "velocity_m_s: found",
+        "velocity_m_s=nan": "velocity_m_s: found",
+    }.items():
+        with pytest.raises(ScanError, match=f"run.mcap.*{told}"):
+            read_points(f"{path}#{part}")
+    (tmp_path / "a.pcd").write_bytes(pcd({axis: columns()[axis] for axis in "xyz"}))
+    with pytest.raises(ScanError, match=r"a\.pcd: timestamp: missing"):
+        read_points(f"{tmp_path / 'a.pcd'}#velocity_m_s=1")
 
 
 def test_a_file_with_a_number_sign_in_its_name_is_that_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from volest.errors import ScanError
 from volest.io.scanfile import open_scan, shown_name
-from volest.io.selection import select
+from volest.io.selection import Selection, select
 from volest.pointcloud import PointCloud
 
 __all__ = ["SUPPORTED_SUFFIXES", "read_frames", "read_points"]
@@ -57,12 +57,32 @@ def read_frames(
     """Time [s] and points of each frame of a recording, a folder of scans or a single scan, one at a time.
 
     The time is that of the message's header, else that of its recording; of a scan in a folder what its name tells, or
-    None. `path` may select as for `read_points`: then frames are told from the selected one on. Raises as `read_points`
-    does, while frames are asked for.
+    None. `path` may select as for `read_points`: then frames are told from the selected one on. Where it tells how the
+    sensor moved, `volest.undo_motion` is applied. Raises as `read_points` does, while frames are asked for.
     """
     selection = select(path)
     if topic:
         selection = replace(selection, topic=topic)
+    with closing(_recorded(path, selection)) as frames:
+        for time_s, cloud in frames:
+            yield time_s, _stilled(cloud, selection)
+
+
+def _stilled(cloud: PointCloud, selection: Selection) -> PointCloud:
+    """The cloud as a sensor at rest would have seen it, where it is told how it moved."""
+    if not selection.velocity_m_s and not selection.yaw_rate_rad_s:
+        return cloud
+    from volest.motion import undo_motion
+
+    try:
+        return undo_motion(cloud, selection.velocity_m_s or (0.0,), selection.yaw_rate_rad_s)
+    except ScanError as error:
+        raise ScanError(f"{shown_name(selection.path)}: {error}", flag="unreadable") from None
+
+
+def _recorded(
+    path: str | os.PathLike[str], selection: Selection
+) -> Generator[tuple[float | None, PointCloud], None, None]:
     suffix = PurePath(selection.path).suffix.lower()
     if suffix not in READERS:
         from volest.io.recording import is_recording, read_recording

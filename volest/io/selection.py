@@ -13,7 +13,7 @@ from volest.io.scanfile import shown_name
 __all__ = ["Selection", "select"]
 
 MAX_FRAME = 10**9
-KEYS = ("topic", "frame", "meta")
+KEYS = ("topic", "frame", "meta", "velocity_m_s", "yaw_rate_rad_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Selection:
     topic: str = ""
     frame: int | None = None
     meta: str = ""  # the file that describes an Ouster, from the recording's folder
+    velocity_m_s: tuple[float, ...] = ()  # of the sensor, along its x, or x y z
+    yaw_rate_rad_s: float = 0.0
     part: str = ""  # as it was written, with its "#"
 
     @property
@@ -45,14 +47,30 @@ def select(path: str | os.PathLike[str]) -> Selection:
     for part in re.split("[,&]", rest):
         key, equals, value = part.partition("=")
         if key not in KEYS or not equals or not value or key in values:
-            _fail(whole, f"found {part!r} behind #, expected topic=NAME, frame=NUMBER or meta=FILE, each once")
+            _fail(whole, f"found {part!r} behind #, expected KEY=VALUE with the keys {', '.join(KEYS)}, each once")
         values[key] = value
-    frame = values.get("frame")
-    if frame is not None and not (frame.isascii() and frame.isdigit() and int(frame[:12]) <= MAX_FRAME):
-        _fail(whole, f"found frame={frame}, expected a whole number from 0 on")
     return Selection(
-        name, values.get("topic", ""), None if frame is None else int(frame), values.get("meta", ""), f"#{rest}"
+        name,
+        values.get("topic", ""),
+        _frame(whole, values["frame"]) if "frame" in values else None,
+        values.get("meta", ""),
+        _numbers(whole, "velocity_m_s", values["velocity_m_s"]) if "velocity_m_s" in values else (),
+        _numbers(whole, "yaw_rate_rad_s", values.get("yaw_rate_rad_s", "0"))[0],
+        f"#{rest}",
     )
+
+
+def _frame(path: str, word: str) -> int:
+    if not (word.isascii() and word.isdigit() and int(word[:12]) <= MAX_FRAME):
+        _fail(path, f"found frame={word[:40]}, expected a whole number from 0 on")
+    return int(word)
+
+
+def _numbers(path: str, key: str, word: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in word.split(":"))
+    except ValueError:
+        _fail(path, f"found {key}={word[:40]}, expected a number, or several with : between them")
 
 
 def _exists(path: str) -> bool:
