@@ -56,10 +56,9 @@ def test_an_unknown_suffix_is_told_with_the_known_ones(tmp_path: Path, name: str
         read_points(tmp_path / name)
 
 
-@pytest.mark.parametrize("suffix", [".bag", ".db3", ".mcap", ".pcap", ".pcapng", ".osf", ".MCAP"])
-def test_recordings_are_told_as_such(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(ScanError, match=r"recordings \(.*\) are not read by this version"):
-        read_points(tmp_path / f"a{suffix}")
+def test_pcapng_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ScanError, match=r"found pcapng, which is not read \(editcap -F pcap IN OUT"):
+        read_points(tmp_path / "a.PCAPNG")
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:

@@ -86,14 +86,6 @@ def test_each_malformed_file_is_an_input_error(real: Path) -> None:
                 read_points(real / row.path)
 
 
-def test_each_recording_is_told_as_such(real: Path) -> None:
-    rows = listed(real, "recording")
-    assert rows
-    for row in rows:
-        with pytest.raises(ScanError, match="recordings"):
-            read_points(real / row.path)
-
-
 def test_what_is_no_scan_gives_an_input_error_or_points(real: Path) -> None:
     for row in listed(real, "other"):
         try:

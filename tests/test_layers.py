@@ -40,14 +40,29 @@ LAYERS = [
     ["truck"],
     ["truckfile"],
     ["pose", "scale"],
-    ["io"],
-    ["pointcloud", "quantity", "voxels"],
+    ["io", "motion"],
+    ["catalogue", "pointcloud", "quantity", "voxels"],
     ["schema"],
     ["_core", "_version", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-HEAVY = {"can", "cantools", "laspy", "lazrs", "llvmlite", "matplotlib", "numba", "open3d", "pye57", "rich", "scipy"}
-HEAVY |= {"trimesh"}
+HEAVY = {
+    "can",
+    "cantools",
+    "laspy",
+    "lazrs",
+    "llvmlite",
+    "matplotlib",
+    "mcap",
+    "numba",
+    "open3d",
+    "ouster",
+    "pye57",
+    "rich",
+    "rosbags",
+    "scipy",
+}
+HEAVY |= {"trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

@@ -10,7 +10,8 @@ from volest._version import __version__
 if TYPE_CHECKING:
     from volest.errors import InputError, MissingExtraError, ScanError, SceneError, TruckError, WeightError
     from volest.estimator import Estimator
-    from volest.io import read_points
+    from volest.io import read_frames, read_points
+    from volest.motion import undo_motion
     from volest.pointcloud import PackedPoints, PointCloud, RangeImage
     from volest.quantity import Quantity
     from volest.result import Result
@@ -32,7 +33,9 @@ __all__ = [
     "TruckError",
     "WeightError",
     "__version__",
+    "read_frames",
     "read_points",
+    "undo_motion",
     "voxel_centroids",
 ]
 
@@ -51,7 +54,9 @@ _HOMES = {
     "Truck": "truck",
     "TruckError": "errors",
     "WeightError": "errors",
+    "read_frames": "io",
     "read_points": "io",
+    "undo_motion": "motion",
     "voxel_centroids": "voxels",
 }
 

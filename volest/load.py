@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from volest.errors import InputError, ScanError, WeightError
 from volest.estimator import Estimator
-from volest.io import read_points
+from volest.io import read_points, select
 from volest.result import Result
 from volest.truck import Truck
 from volest.weight import gross_mass
@@ -48,7 +48,7 @@ def estimate_files(
     try:
         clouds: dict[str, list[NDArray[np.floating]]] = {}
         for frame in frames:
-            tell(f"reading {frame.path.name}")
+            tell(f"reading {select(frame.path).name}")
             clouds.setdefault(frame.sensor_id, []).append(read_points(frame.path).xyz)
         tell("preparing the empty bed")
         estimator = Estimator(truck)
@@ -88,11 +88,11 @@ def _frame(text: str, truck: Truck, directory: Path) -> _Frame:
 
 
 def _distinct(frames: list[_Frame]) -> list[_Frame]:
-    """The frames without those that a sensor gave before, byte for byte."""
+    """The frames without those that a sensor gave before, byte for byte or from the same place of a recording."""
     seen: set[tuple[str, str]] = set()
     kept = []
     for frame in frames:
-        key = (frame.sensor_id, frame.digest or str(frame.path))
+        key = (frame.sensor_id, frame.digest + select(frame.path).part if frame.digest else str(frame.path))
         if key not in seen:
             seen.add(key)
             kept.append(frame)
@@ -123,20 +123,24 @@ class _Inputs:
             files.append(("weight", weight, _sha256(weight)))
             told = truck.scale.files if truck.scale is not None else ()
             files += [("weight's format", path, _sha256(path)) for path in told]
-        contents = [f"{role} {digest or path}" for role, path, digest in files]
+        contents = [f"{role} {digest + select(path).part if digest else path}" for role, path, digest in files]
         contents += [f"weight {weight!r}"] if isinstance(weight, float) else []
         self.load_id = hashlib.sha256("\n".join(sorted(contents)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         digests = {path: digest for _, path, digest in files if digest}
-        names = [path.name for path in digests]
+        names = {path: select(path).name for path in digests}
         self.digests = {
-            path.name if names.count(path.name) == 1 else str(path): f"sha256:{digest}"
-            for path, digest in digests.items()
+            name if list(names.values()).count(name) == 1 else str(path): f"sha256:{digests[path]}"
+            for path, name in names.items()
         }
 
 
 def _sha256(path: Path) -> str | None:
-    """The digest of a regular file's content, None where there is none to read."""
+    """The digest of the content of a regular file, or of a folder's files; None where there is none to read."""
     try:
+        path = Path(select(path).path)
+        if path.is_dir():
+            lines = [f"{file.name} {_sha256(file)}" for file in sorted(path.iterdir()) if file.is_file()]
+            return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
         if not path.is_file():
             return None
         with path.open("rb") as file:

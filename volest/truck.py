@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from volest import truckfile
+from volest.catalogue import load_sensor, sensor_names
 from volest.errors import TruckError
 from volest.io.mesh import MESH_SUFFIXES
 from volest.pose import Pose
@@ -230,7 +231,6 @@ def _scale(scale: Scale | None, where: str, directory: Path) -> Scale | None:
 
 def _sensor(table: _SensorTable, where: str) -> Sensor:
     told = table.pose_std or _PoseStdTable()
-    known = {} if table.model is None else _catalogue("sensors").get(table.model, {})
     return Sensor(
         id=table.id,
         pose=Pose.from_xyz_rpy_deg(table.pose.xyz_m, table.pose.rpy_deg),
@@ -239,7 +239,7 @@ def _sensor(table: _SensorTable, where: str) -> Sensor:
         pose_std_xyz_m=told.xyz_m,
         pose_std_rpy_rad=math.radians(told.rpy_deg),
         pose_std_told=table.pose_std is not None,
-        wavelength_nm=known.get("wavelength_nm"),
+        wavelength_nm=_wavelength(table.model),
     )
 
 
@@ -282,12 +282,26 @@ def _commissioned(path: Path) -> Truck:
     return replace(truck, sensors=sensors, commissioned=contents.commissioned)
 
 
+def _wavelength(model: str | None) -> float | None:
+    """What the catalogue knows of it [nm]; a model that it lacks is told of elsewhere."""
+    known = _catalogue("sensors").get(model or "", {}).get("wavelength_nm")
+    if known is None and model in sensor_names():
+        return load_sensor(model).wavelength_nm
+    return known
+
+
+BED_RANGE_M = 4.0
+"""Where the middle of a truck bed is from its sensor, more or less."""
+
+
 def _range_noise(table: _SensorTable, where: str) -> float:
     """The truck file's own value, else the catalogue's, else the default."""
     if table.range_noise_m is not None:
         return table.range_noise_m
     if table.model is None:
         return DEFAULT_RANGE_NOISE_M
+    if table.model not in _catalogue("sensors") and table.model in sensor_names():
+        return float(load_sensor(table.model).range_std_m(BED_RANGE_M))
     return float(_entry("sensors", table.model, f"{where}.model")["range_noise_m"])
 
 

@@ -1,6 +1,7 @@
 """The other side of sandbox.py: bounds itself, then runs one decoder. Imports nothing of volest.
 
-Arguments: bytes of memory, bytes of output, seconds; the import path; the decoder's file; the decoder's own.
+Arguments: bytes of memory, bytes of output, seconds; the import path; the decoder's file; the decoder's own. A decoder
+may import others that lie beside it, relatively.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import resource
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
 
 
 def main() -> int:
@@ -27,7 +29,10 @@ def main() -> int:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        spec = spec_from_file_location("decoder", decoder)
+        package = ModuleType("decoders")
+        package.__path__ = [os.path.dirname(decoder)]
+        sys.modules["decoders"] = package
+        spec = spec_from_file_location("decoders.decoder", decoder)
         assert spec is not None
         assert spec.loader is not None
         module = module_from_spec(spec)
@@ -36,7 +41,7 @@ def main() -> int:
             module.decode(scan, output, *arguments)
     except BaseException as error:  # some libraries' panics are no Exception
         reason = str(error).strip().splitlines() or [""]
-        print(f"\n{type(error).__name__}: {reason[0][:300]}", file=sys.stderr)
+        print(f"\n{type(error).__name__}: {reason[0][:1000]}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,7 +1,7 @@
 """Decoders of others, kept apart: a process of their own, with bounds on memory, time and output.
 
-The process reads the scan on its standard input and writes plain points to its standard output, a file in memory;
-nothing but those bytes comes back, and the caller checks their number.
+The process reads the scan on its standard input and writes plain points to its standard output: a file in memory, or
+for what may be longer than memory a pipe. Nothing but those bytes comes back, and the caller checks their number.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 from volest.errors import MissingExtraError
 from volest.io.scanfile import ScanFile
 
-__all__ = ["Limits", "decoding_seconds", "require", "run_decoder"]
+__all__ = ["DecoderPipe", "Limits", "decoding_seconds", "open_decoder", "require", "run_decoder"]
 
 START_SECONDS = 15.0
 SECONDS_PER_POINT = 4e-6
 MESSAGE_BYTES = 2000
+SHOWN_CHARACTERS = 1000
+BLOCK_BYTES = 1 << 20
+REFUSAL = "Refused: "
+"""How a decoder's last words begin where they are meant for the file's owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,71 @@ def run_decoder(scan: ScanFile, decoder: str, arguments: Sequence[str], limits: 
         yield ScanFile(scan.name, output, os.fstat(output.fileno()).st_size)
 
 
+@contextmanager
+def open_decoder(scan: ScanFile, decoder: str, arguments: Sequence[str], limits: Limits) -> Iterator[DecoderPipe]:
+    """As `run_decoder`, where the output is read while it is made; it ends with the context.
+
+    The time that the caller takes in between does not count.
+    """
+    with (
+        open(os.memfd_create("volest-errors"), "w+b") as errors,
+        subprocess.Popen(
+            _command(decoder, arguments, limits),
+            stdin=scan.stream,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=_environment(),
+            bufsize=0,
+        ) as process,
+    ):
+        try:
+            yield DecoderPipe(scan, process, errors.fileno(), limits.seconds)
+        finally:
+            process.kill()
+
+
+class DecoderPipe:
+    """What a decoder writes, as it comes."""
+
+    def __init__(self, scan: ScanFile, process: subprocess.Popen[bytes], errors: int, seconds: float) -> None:
+        self._scan, self._process, self._errors = scan, process, errors
+        self._seconds = self._left = seconds
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, fewer only at the end; ScanError where the decoder failed or took too long."""
+        assert self._process.stdout is not None
+        pipe, data, started = self._process.stdout.fileno(), bytearray(), time.monotonic()
+        poller = select.poll()
+        poller.register(pipe, select.POLLIN)
+        while len(data) < size:
+            left = self._left - (time.monotonic() - started)
+            if left <= 0 or not poller.poll(left * 1e3):
+                self._stop()
+            block = os.read(pipe, min(size - len(data), BLOCK_BYTES))
+            if not block:
+                self._check_end(left)
+                break
+            data += block
+        self._left -= time.monotonic() - started
+        return bytes(data)
+
+    def _check_end(self, left: float) -> None:
+        try:
+            status = self._process.wait(left)
+        except subprocess.TimeoutExpired:
+            self._stop()
+        if status:
+            size = os.lseek(self._errors, 0, os.SEEK_END)
+            message = os.pread(self._errors, MESSAGE_BYTES, max(0, size - MESSAGE_BYTES)).decode("utf-8", "replace")
+            reason = _reason(status, message)
+            told = reason.removeprefix(REFUSAL)
+            self._scan.fail(told if told != reason else f"cannot be decoded: {reason}")
+
+    def _stop(self) -> NoReturn:
+        self._process.kill()
+        self._scan.fail(f"its decoding was stopped after {self._seconds:.0f} s")
+
+
 def _command(decoder: str, arguments: Sequence[str], limits: Limits) -> list[str]:
     """-I and -S keep out the environment, the working directory and what site packages do at start."""
     here = Path(__file__).parent
@@ -68,14 +138,18 @@ def _command(decoder: str, arguments: Sequence[str], limits: Limits) -> list[str
     return [sys.executable, "-I", "-S", str(here / "child.py"), *bounds, paths, str(here / f"{decoder}.py"), *arguments]
 
 
-def _run(scan: ScanFile, command: list[str], output: int, seconds: float) -> None:
+def _environment() -> dict[str, str]:
     # One thread is enough, and each more would take its share of the memory that is allowed.
     environment = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return environment
+
+
+def _run(scan: ScanFile, command: list[str], output: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     with subprocess.Popen(
-        command, stdin=scan.stream, stdout=output, stderr=subprocess.PIPE, env=environment, bufsize=0
+        command, stdin=scan.stream, stdout=output, stderr=subprocess.PIPE, env=_environment(), bufsize=0
     ) as process:
         try:
             assert process.stderr is not None
@@ -109,5 +183,9 @@ def _last_words(pipe: int, deadline: float) -> str:
 
 def _reason(returncode: int, message: str) -> str:
     lines = [line for line in message.splitlines() if line.strip() and not line.startswith("note: ")]
-    said = "".join(char if char.isprintable() else "?" for char in lines[-1])[:200] if lines else "no reason given"
+    said = (
+        "".join(char if char.isprintable() else "?" for char in lines[-1])[:SHOWN_CHARACTERS]
+        if lines
+        else "no reason given"
+    )
     return f"the decoder died ({signal.strsignal(-returncode)}): {said}" if returncode < 0 else said

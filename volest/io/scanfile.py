@@ -98,8 +98,11 @@ class ScanFile:
 
 
 @contextmanager
-def open_scan(path: str | os.PathLike[str]) -> Iterator[ScanFile]:
-    """Open a scan's file; ScanError where it is missing, empty, too large or no regular file."""
+def open_scan(path: str | os.PathLike[str], most_bytes: int | None = None) -> Iterator[ScanFile]:
+    """Open a scan's file; ScanError where it is missing, empty, too large or no regular file.
+
+    `most_bytes` takes the place of MAX_FILE_BYTES where the file is read in pieces.
+    """
     name, shown = os.fspath(path), shown_name(path)
     try:
         _check_kind(shown, os.stat(name).st_mode)
@@ -116,8 +119,9 @@ def open_scan(path: str | os.PathLike[str]) -> Iterator[ScanFile]:
         scan = ScanFile(shown, stream, status.st_size)
         if scan.size == 0:
             scan.fail("the file is empty")
-        if scan.size > MAX_FILE_BYTES:
-            scan.fail(f"found {scan.size} bytes, expected at most {MAX_FILE_BYTES}")
+        most_bytes = MAX_FILE_BYTES if most_bytes is None else most_bytes
+        if scan.size > most_bytes:
+            scan.fail(f"found {scan.size} bytes, expected at most {most_bytes}")
         yield scan
 
 
