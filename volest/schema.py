@@ -13,14 +13,16 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from volest import _core
 from volest.errors import InputError
 
-__all__ = ["check", "nearest", "read_toml"]
+__all__ = ["check", "convert", "nearest", "read_toml"]
 
 MAX_BYTES = 65536
 MAX_KEY_PARTS = 32  # tomllib takes a time quadratic in them: 64 kB of "a.a.a" would keep it busy for 15 s
 _WRAPPERS = (Annotated, Union, UnionType)
 T = TypeVar("T", bound=msgspec.Struct)
+_kept: set[type] = set()
 
 
 def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
@@ -64,9 +66,24 @@ def check(document: object, struct: type[T], where: str, error: type[InputError]
     infinity out.
     """
     try:
-        return msgspec.convert(document, struct)
+        return convert(document, struct)
     except msgspec.ValidationError as exc:
         raise error(f"{where}: {_explain(str(exc), document, struct)}") from None
+
+
+def convert(document: object, struct: type[T]) -> T:
+    """What msgspec.convert makes of the document; raises its ValidationError."""
+    _keep(msgspec.Struct)
+    return msgspec.convert(document, struct)
+
+
+def _keep(struct: type) -> None:
+    """Let structs outlive the interpreter, at whose end msgspec may crash over nested ones (its issue 717)."""
+    for derived in struct.__subclasses__():
+        if derived not in _kept:
+            _kept.add(derived)
+            _core.outlive(derived)
+        _keep(derived)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from volest.bed import BedModel, PlacedScan
 from volest.errors import SceneError
 from volest.pointcloud import is_return
 from volest.pose import Pose, rotation_from_rpy
+from volest.schema import convert
 from volest.simulate.heightfield import HeightField
 from volest.simulate.load import load_surface
 from volest.simulate.raycast import Mesh, cast
@@ -144,7 +144,7 @@ def _draw_load(bed: MeasuredBed, rng: np.random.Generator) -> tuple[str, HeightF
     for _ in range(MOST_TRIES):
         kind = choose(rng, LOADS)
         table = random_load(rng, kind, layout.length_m, layout.width_m, layout.height_m)
-        scene = msgspec.convert({**table, "cell_m": 0.02 * layout.scale, "overhang_m": 0.0}, LoadScene)
+        scene = convert({**table, "cell_m": 0.02 * layout.scale, "overhang_m": 0.0}, LoadScene)
         try:
             return kind, load_surface(scene, bed, rng)
         except SceneError:  # too steep a heap for its volume

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from volest.errors import SceneError
+from volest.schema import convert
 
 __all__ = [
     "Arch", "BedScene", "BranchScene", "Dent", "Dirt", "LoadScene", "MaterialScene", "Noise", "PoseScene", "PoseStd",
@@ -255,7 +256,7 @@ def structured(raw: dict[str, Any], kind: type[S], source: str) -> S:
     _check_keys(raw, kind, "", source)
     _check_finite(raw, "", source)
     try:
-        scene = msgspec.convert(raw, kind)
+        scene = convert(raw, kind)
     except msgspec.ValidationError as error:
         raise SceneError(f"{source}: {error}".replace("$.", "")) from error
     _check_whole(scene, source)
