@@ -22,7 +22,7 @@ MAX_BYTES = 65536
 MAX_KEY_PARTS = 32  # tomllib takes a time quadratic in them: 64 kB of "a.a.a" would keep it busy for 15 s
 _WRAPPERS = (Annotated, Union, UnionType)
 T = TypeVar("T", bound=msgspec.Struct)
-_kept: set[type] = set()
+_kept: set[type[Any]] = set()
 
 
 def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def convert(document: object, struct: type[T]) -> T:
     return msgspec.convert(document, struct)
 
 
-def _keep(struct: type) -> None:
+def _keep(struct: type[Any]) -> None:
     """Let structs outlive the interpreter, at whose end msgspec may crash over nested ones (its issue 717)."""
     for derived in struct.__subclasses__():
         if derived not in _kept:
