@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from volest import _core
 from volest.errors import WeightError
 from volest.truck import Scale
 
@@ -56,8 +57,7 @@ def net_mass(gross: GrossMass, scale: Scale) -> tuple[float, float] | None:
     """Net mass and its standard uncertainty [kg]: the reading's, the tare's and, on the net mass alone, the gain's."""
     if gross.kg is None:
         return None
-    net = gross.kg - scale.tare_kg
-    return net, math.hypot(gross.std_kg, scale.tare_std_kg, scale.gain_std * net)
+    return _core.net_mass_kg(gross.kg, gross.std_kg, scale.tare_kg, scale.tare_std_kg, scale.gain_std)
 
 
 def settle(time_s: NDArray[np.float64], gross_kg: NDArray[np.float64], resolution_kg: float) -> GrossMass:

@@ -1,5 +1,7 @@
 #include <pybind11/pybind11.h>
 
+#include <utility>
+
 #include "fusion.hpp"
 
 namespace py = pybind11;
@@ -23,6 +25,12 @@ Fused fuse_numbers(const Mixture &mixture, double value, double std, double lowe
   return fuse(mixture, {value, std, lower95, upper95}, mass, mass_std);
 }
 
+std::pair<double, double> net_of(double gross_kg, double gross_std_kg, double tare_kg, double tare_std_kg,
+                                 double gain_std) {
+  const NetMass net = net_mass({tare_kg, tare_std_kg, gain_std, 0.0}, gross_kg, gross_std_kg);
+  return {net.kg, net.std};
+}
+
 }  // namespace
 
 void bind_fusion(py::module_ &m) {
@@ -43,4 +51,6 @@ void bind_fusion(py::module_ &m) {
       .def_readonly("most_kg_m3", &Mixture::most)
       .def("fuse", &fuse_numbers, py::arg("volume_m3"), py::arg("std_m3"), py::arg("lower95_m3"),
            py::arg("upper95_m3"), py::arg("mass_kg"), py::arg("mass_std_kg"));
+  m.def("net_mass_kg", &net_of, py::arg("gross_kg"), py::arg("gross_std_kg"), py::arg("tare_kg"),
+        py::arg("tare_std_kg"), py::arg("gain_std"));
 }

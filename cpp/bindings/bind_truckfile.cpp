@@ -68,6 +68,8 @@ py::dict read_bytes(const py::array_t<std::uint8_t, py::array::c_style> &bytes) 
   out["bed"] = bed_of(file);
   out["hidden"] = row(file.hidden, kHiddenWeights);
   out["calibration"] = row(file.calibration, file.calibration_count);
+  out["scale"] = row(&file.scale.tare, file.has_scale ? 4 : 0);
+  out["waste"] = row(&file.waste.dry, file.has_waste ? 4 : 0);
   out["truck"] = py::bytes(file.truck, file.truck_bytes);
   out["provenance"] = py::bytes(file.provenance, file.provenance_bytes);
   return out;

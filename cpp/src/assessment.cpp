@@ -88,6 +88,20 @@ double doubt_of(const Change &change, double volume) {
   return std::fmax(volume - change.least, change.greatest - volume);
 }
 
+// A second pass over the points of all scans; false where some of them are gone.
+bool resolve(Engine &engine, const PlacedScan *scans, int count) {
+  for (int i = 0; i < count; ++i)
+    if (scans[i].again == Again::kNone) return false;
+  for (int i = 0; i < count; ++i) {
+    const Placement &p = *scans[i].placement;
+    if (scans[i].again == Again::kSifted)
+      engine.resolve_sifted(p.found.pose, p.rays);
+    else
+      engine.resolve(scans[i].cloud, p.found.pose, p.rays);
+  }
+  return true;
+}
+
 std::uint32_t bit_if(bool raised, Flag flag) { return raised ? flag : 0u; }
 
 std::uint32_t flags_of_scans(const PlacedScan *scans, int count) {
@@ -117,11 +131,9 @@ Budget budget_of(const Calibration &c, const Terms &t) noexcept {
 
 Sight complete(Engine &engine, const PlacedScan *scans, int count, const float *hidden_weights) noexcept {
   SurfaceCounts counts = engine.finish({0.0, 0.0});
-  if (counts.unresolved > kMostUnresolved) {
-    for (int i = 0; i < count; ++i)
-      engine.resolve(scans[i].cloud, scans[i].placement->found.pose, scans[i].placement->rays);
-    counts = engine.finish({0.0, 0.0});
-  }
+  const bool is_due = counts.unresolved > kMostUnresolved;
+  const bool unresolved = is_due && !resolve(engine, scans, count);
+  if (is_due && !unresolved) counts = engine.finish({0.0, 0.0});
   if (hidden_weights != nullptr) engine.lower(hidden_weights);
   std::int64_t load = 0, others = 0;
   for (int i = 0; i < count; ++i) {
@@ -133,7 +145,7 @@ Sight complete(Engine &engine, const PlacedScan *scans, int count, const float *
   const double share = static_cast<double>(load) / std::fmax(static_cast<double>(load + others), 1.0);
   const double per_return = share / std::fmax(static_cast<double>(counts.used + counts.rejected), 1.0);
   return {counts.used, per_return * static_cast<double>(counts.rejected),
-          per_return * static_cast<double>(counts.hanging)};
+          per_return * static_cast<double>(counts.hanging), unresolved};
 }
 
 Assessment assess(Engine &engine, const PlacedScan *scans, int count, const Knowledge &known,

@@ -169,7 +169,19 @@ Zone Engine::zone(double margin, double about) const noexcept {
 }
 
 void Engine::sift(const Cloud &cloud, const Pose &prior, double margin, double about) noexcept {
+  sifted_.clear();
   kernels_->sift(cloud, zone(margin, about), prior, margin, sifted_);
+}
+
+void Engine::begin_scan(const Pose &prior, double reach_m) noexcept {
+  sifted_.clear();
+  part_zone_ = zone(reach_m, reach_m > 0.0 ? outline_about(bed_, reach_m) : 0.0);
+  part_prior_ = prior;
+  part_margin_ = reach_m;
+}
+
+void Engine::add_part(const Cloud &part) noexcept {
+  kernels_->sift(part, part_zone_, part_prior_, part_margin_, sifted_);
 }
 
 void Engine::look_along(const float *directions, std::int64_t count, const Pose &prior, double reach_m,
@@ -181,8 +193,13 @@ void Engine::look_along(const float *directions, std::int64_t count, const Pose 
 
 Registration Engine::find_bed(const Cloud &cloud, const Pose &prior, const RegistrationPrior &std, bool rays,
                               double reach_m, const double *starts, int start_count) noexcept {
-  static constexpr double kPrior[6] = {};
   sift(cloud, prior, reach_m, outline_about(bed_, reach_m));
+  return find_sifted(prior, std, rays, reach_m, starts, start_count);
+}
+
+Registration Engine::find_sifted(const Pose &prior, const RegistrationPrior &std, bool rays, double reach_m,
+                                 const double *starts, int start_count) noexcept {
+  static constexpr double kPrior[6] = {};
   return register_scan(*kernels_, bed_, sifted_.outline, prior, std, starts == nullptr ? kPrior : starts,
                        start_count, rays, reach_m, candidates_);
 }
@@ -211,8 +228,12 @@ PassCounts Engine::rasterise(const Pose &pose, bool rays, const Runs *runs) noex
 }
 
 void Engine::resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
-  is_fresh_ = is_resolved_ = true;
   sift(cloud, pose, 0.0, 0.0);
+  resolve_sifted(pose, rays);
+}
+
+void Engine::resolve_sifted(const Pose &pose, bool rays) noexcept {
+  is_fresh_ = is_resolved_ = true;
   rasterise(pose, rays, &scratch_.runs);
 }
 

@@ -1,7 +1,5 @@
 #include "fusion.hpp"
 
-#include <cmath>
-
 #include "elementary.hpp"
 
 namespace volest {
@@ -190,6 +188,11 @@ Mixture mix(const WasteDensities &waste) noexcept {
   m.least = waste.dry * portable_exp(-kImplausibleSigmas * waste.dry_log_std);
   m.most = std::fmin(waste.wet * portable_exp(kImplausibleSigmas * waste.wet_log_std), kMostDensity);
   return m;
+}
+
+NetMass net_mass(const Scale &scale, double gross, double gross_std) noexcept {
+  const double net = gross - scale.tare;
+  return {net, length(length(gross_std, scale.tare_std), scale.gain_std * net)};
 }
 
 Fused fuse(const Mixture &mixture, const Quantity &volume, double mass, double mass_std) noexcept {

@@ -10,10 +10,21 @@ namespace {
 constexpr unsigned char kMagic[8] = {0x8B, 'V', 'L', 'S', 'T', '\r', '\n', 0x1A};
 constexpr std::size_t kHeader = 24, kEntry = 24, kMostSections = 64;
 constexpr std::size_t kSensorBytes = 192, kBedBytes = 368;
-constexpr double kFarthest = 1e4;  // m
-enum Tag { kTruckTag, kSensorsTag, kBedTag, kHiddenTag, kCalibrationTag, kProvenanceTag, kTags };
-constexpr char kTagText[kTags][5] = {"TRCK", "SENS", "BEDM", "HIDN", "CALI", "PROV"};
-constexpr bool kRequired[kTags] = {true, true, true, true, false, true};
+constexpr double kFarthest = 1e4;       // m
+constexpr double kLeastDensity = 1e-3;  // kg/m3, of any waste
+enum Tag {
+  kTruckTag,
+  kSensorsTag,
+  kBedTag,
+  kHiddenTag,
+  kCalibrationTag,
+  kProvenanceTag,
+  kScaleTag,
+  kWasteTag,
+  kTags
+};
+constexpr char kTagText[kTags][5] = {"TRCK", "SENS", "BEDM", "HIDN", "CALI", "PROV", "SCAL", "WAST"};
+constexpr bool kRequired[kTags] = {true, true, true, true, false, true, false, false};
 
 struct Section {
   std::size_t at, size;
@@ -165,6 +176,38 @@ TruckFileStatus read_bed(const unsigned char *data, Section section, TruckFile &
   return fail(TruckFileError::kNone, 0);
 }
 
+// Four numbers, each within its range.
+TruckFileStatus read_four(const unsigned char *data, Section section, const char *name, const double most[4],
+                          double out[4]) {
+  if (section.size != 4 * sizeof(double)) return fail(TruckFileError::kLength, section.at, name);
+  std::memcpy(out, data + section.at, section.size);
+  for (std::size_t i = 0; i < 4; ++i)
+    if (!is_within(out[i], 0.0, most[i])) return fail(TruckFileError::kValue, section.at + 8 * i, name);
+  return fail(TruckFileError::kNone, 0);
+}
+
+TruckFileStatus read_scale(const unsigned char *data, Section section, TruckFile &out) {
+  constexpr double kMost[4] = {200000.0, 20000.0, 0.5, 1000.0};
+  double n[4] = {};
+  out.has_scale = section.present;
+  if (!section.present) return fail(TruckFileError::kNone, 0);
+  const TruckFileStatus status = read_four(data, section, kTagText[kScaleTag], kMost, n);
+  out.scale = {n[0], n[1], n[2], n[3]};
+  return status;
+}
+
+TruckFileStatus read_waste(const unsigned char *data, Section section, TruckFile &out) {
+  constexpr double kMost[4] = {5000.0, 2.0, 5000.0, 2.0};
+  double n[4] = {};
+  out.has_waste = section.present;
+  if (!section.present) return fail(TruckFileError::kNone, 0);
+  const TruckFileStatus status = read_four(data, section, kTagText[kWasteTag], kMost, n);
+  if (status.error != TruckFileError::kNone) return status;
+  out.waste = {n[0], n[1], n[2], n[3]};
+  if (n[0] >= kLeastDensity && n[0] < n[2] && n[1] > 0.0 && n[3] > 0.0) return status;
+  return fail(TruckFileError::kValue, section.at, kTagText[kWasteTag]);
+}
+
 template <class T>
 TruckFileStatus check_numbers(const unsigned char *data, Section section, const char *name, std::size_t least,
                               std::size_t most) {
@@ -233,6 +276,8 @@ TruckFileStatus read_truck_file(const unsigned char *data, std::size_t size, Tru
   const Section calibration = sections[kCalibrationTag];
   if (status.error == TruckFileError::kNone && calibration.present)
     status = check_numbers<double>(data, calibration, kTagText[kCalibrationTag], 1, kMostCalibration);
+  if (status.error == TruckFileError::kNone) status = read_scale(data, sections[kScaleTag], out);
+  if (status.error == TruckFileError::kNone) status = read_waste(data, sections[kWasteTag], out);
   if (status.error != TruckFileError::kNone) return status;
   out.hidden = reinterpret_cast<const float *>(data + sections[kHiddenTag].at);
   if (calibration.present) {
