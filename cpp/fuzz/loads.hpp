@@ -50,6 +50,12 @@ inline void expect_sound(const volest_result &r) {
     expect(std::isfinite(q.value) && std::isfinite(q.std), "finite quantities");
     expect(!std::isnan(q.lower95) && !std::isnan(q.upper95) && q.lower95 <= q.upper95, "intervals");
   }
+  const volest_budget &b = r.volume_budget_m3;
+  for (const double number :
+       {b.hidden, b.pose, b.reference, b.range, b.surface, r.probability_dry, r.probability_mixed,
+        r.probability_wet, r.struck_capacity_m3, r.heaped_volume_m3, r.fill_ratio, r.seen_fraction,
+        r.rejected_fraction, r.centroid_m[0], r.centroid_m[1], r.centroid_m[2]})
+    expect(std::isfinite(number), "finite numbers");
 }
 
 // Memory of just the size asked for.

@@ -24,6 +24,7 @@ constexpr double kLeastSeen = 0.4;
 constexpr double kUnfamiliarFactor = 1.5;  // how much wider an interval is beyond that
 
 double square(double x) { return x * x; }
+double part_of(double x, double whole) { return whole > 0.0 ? x / whole : 0.0; }
 double length(double x, double y) { return std::sqrt(x * x + y * y); }
 
 // Each scan moves its own share of the surface when its pose is off.
@@ -165,7 +166,7 @@ Assessment assess(Engine &engine, const PlacedScan *scans, int count, const Know
   const Integral &integral = a.integral = engine.integral();
   a.terms = terms_of(integral, bed, scans, count, known.range_noise);
   const double seen = integral.area[kSeen], in_sight = seen + integral.area[kBetween];
-  a.seen = in_sight / (in_sight + integral.area[kHidden]);
+  a.seen = part_of(in_sight, in_sight + integral.area[kHidden]);
   const bool familiar = is_familiar(integral, a.seen, known);
   Calibration calibration = known.calibration;
   calibration.factor *= familiar ? 1.0 : kUnfamiliarFactor;
@@ -184,7 +185,7 @@ Assessment assess(Engine &engine, const PlacedScan *scans, int count, const Know
 
   const double std = a.budget.std(), expected = integral.volume - excess_of(calibration, a.terms);
   a.volume = no_less_than_nothing(expected, std);
-  a.fill = a.volume.value / integral.struck_capacity;
+  a.fill = part_of(a.volume.value, integral.struck_capacity);
   a.has_centroid = integral.volume > std;
   for (int i = 0; i < 3 && a.has_centroid; ++i) a.centroid[i] = integral.moment[i] / integral.volume;
   a.flags =

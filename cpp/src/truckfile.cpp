@@ -11,6 +11,7 @@ constexpr unsigned char kMagic[8] = {0x8B, 'V', 'L', 'S', 'T', '\r', '\n', 0x1A}
 constexpr std::size_t kHeader = 24, kEntry = 24, kMostSections = 64;
 constexpr std::size_t kSensorBytes = 192, kBedBytes = 368;
 constexpr double kFarthest = 1e4;       // m
+constexpr double kLeastInwards = 0.5;   // of a wall's unit normal, along the bed's x or y
 constexpr double kLeastDensity = 1e-3;  // kg/m3, of any waste
 enum Tag {
   kTruckTag,
@@ -154,7 +155,8 @@ TruckFileStatus read_bed(const unsigned char *data, Section section, TruckFile &
   for (int w = 0; w < kWalls; ++w) {
     const double *wall = n + 7 + 4 * w;
     bed.walls[w] = {{wall[0], wall[1], wall[2]}, wall[3]};
-    if (!(std::fabs(dot(bed.walls[w].n, bed.walls[w].n) - 1.0) < 1e-9))
+    const double inwards = w < kLeft ? wall[0] : wall[1], sign = w == kFront || w == kLeft ? -1.0 : 1.0;
+    if (!(std::fabs(dot(bed.walls[w].n, bed.walls[w].n) - 1.0) < 1e-9) || !(sign * inwards > kLeastInwards))
       return fail(TruckFileError::kValue, section.at + 16 + 8 * static_cast<std::size_t>(7 + 4 * w), name);
     bed.wall_std[w] = n[26 + w];
     bed.skin[w] = n[30 + w];
@@ -166,8 +168,8 @@ TruckFileStatus read_bed(const unsigned char *data, Section section, TruckFile &
       return fail(TruckFileError::kValue, section.at + 16 + 8 * 26, name);
   }
   std::memcpy(bed.rim, n + 23, sizeof bed.rim);
-  if (!(bed.grid.cell > 1e-4) || !(spec.dz > 1e-4) || !is_within(bed.scale, 1e-3, 1.0) ||
-      !(bed.floor_std >= 0.0))
+  if (!is_within(bed.grid.cell, 1e-4, 1.0) || !is_within(spec.dz, 1e-4, 1.0) ||
+      !is_within(bed.scale, 1e-3, 1.0) || !(bed.floor_std >= 0.0))
     return fail(TruckFileError::kValue, section.at + 16, name);
   if (!are_bounded<float>(at + kBedBytes, cells, kFarthest, wrong))
     return fail(TruckFileError::kValue, section.at + kBedBytes + wrong, name);
