@@ -56,7 +56,9 @@ def write_load(folder: Path) -> str:
     result = Estimator(Truck.load(folder / "truck.volest")).estimate(xyz, gross_kg=GROSS_KG)
     volume, density = result.volume_m3, result.bulk_density_kg_m3
     assert volume is not None and density is not None
-    return f"volume_m3 {volume.value:.17g} {volume.std:.17g}\nbulk_density_kg_m3 {density.value:.17g} {density.std:.17g}\n"
+    return (
+        f"volume_m3 {volume.value:.17g} {volume.std:.17g}\nbulk_density_kg_m3 {density.value:.17g} {density.std:.17g}\n"
+    )
 
 
 def build_bare(folder: Path) -> Path:
