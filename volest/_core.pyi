@@ -199,3 +199,28 @@ def voxel_centroids(points: NDArray[np.float32], size_m: float, *, portable: boo
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...
 def has_return(points: Points) -> bool: ...
 def instruction_sets() -> list[str]: ...
+
+WEIGHT_MISSING: int
+WEIGHT_MOVING: int
+WEIGHT_DRIFTS: int
+WEIGHT_LOST: int
+WEIGHT_STUCK: int
+WEIGHT_SATURATED: int
+WEIGHT_SHORT: int
+WEIGHT_CLOCK: int
+WEIGHT_SWINGS: int
+WEIGHT_WIDE: int
+
+def settle(
+    time_s: NDArray[np.float64],
+    gross_kg: NDArray[np.float64],
+    resolution_kg: float,
+    moving: NDArray[np.bool_] | None = None,
+) -> tuple[float, float, float, int, int, int]: ...
+def settle_many(
+    time_s: NDArray[np.float64],
+    gross_kg: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    resolution_kg: float,
+    moving: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.uint32]]: ...

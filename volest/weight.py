@@ -23,11 +23,19 @@ LATEST_S = 1e12  # 30,000 years: no clock
 COLUMNS = ("time_s", "gross_kg")
 CAN_LOGS = (".log", ".asc", ".blf")
 
-BOUNCE_HZ = 1.0  # the slowest bounce of a loaded truck on its springs
-BLOCK_S = 2.5  # a few periods of it
-MAX_BLOCKS = 4096
-OUTLIER_MADS = 4.0  # a pure sine reaches 1.4 of its scaled median absolute deviations
-UNSTABLE_SIGMAS = 3.1  # one sound series in 1000 is called unstable
+REST_M_S = 0.2  # below what wheel sensors see
+REASONS = (
+    (_core.WEIGHT_MISSING, "the weight series holds no usable sample"),
+    (_core.WEIGHT_MOVING, "the truck moves in each sample of the weight"),
+    (_core.WEIGHT_DRIFTS, "the weight drifts or jumps by {drift:.0f} kg (1 sigma) beyond its bounce"),
+    (_core.WEIGHT_LOST, "only {used} of {at_rest} samples of the weight are usable"),
+    (_core.WEIGHT_STUCK, "the weight stands still as no truck does: its scale may be stuck"),
+    (_core.WEIGHT_SATURATED, "the weight is cut off at its highest: its scale may be at full scale"),
+    (_core.WEIGHT_SHORT, "the weight series is shorter than a bounce of the truck"),
+    (_core.WEIGHT_CLOCK, "the clock of the weight series goes back"),
+    (_core.WEIGHT_SWINGS, "the weight swings as that of no truck at rest"),
+    (_core.WEIGHT_WIDE, "the weight is unsure by more than 1 % of the gross mass"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,88 +68,28 @@ def net_mass(gross: GrossMass, scale: Scale) -> tuple[float, float] | None:
     return _core.net_mass_kg(gross.kg, gross.std_kg, scale.tare_kg, scale.tare_std_kg, scale.gain_std)
 
 
-def settle(time_s: NDArray[np.float64], gross_kg: NDArray[np.float64], resolution_kg: float) -> GrossMass:
+def settle(
+    time_s: NDArray[np.float64],
+    gross_kg: NDArray[np.float64],
+    resolution_kg: float,
+    speed_m_s: NDArray[np.float64] | None = None,
+) -> GrossMass:
     """The level of a series (N,), (N,) that bounces about it; samples that are no mass are dropouts.
 
-    The series is cut into blocks of a few bounces. In each, spikes are dropped by their distance from the median, and a
-    Hann-weighted mean is taken, to which whole and broken periods of the bounce add next to nothing. The block means
-    are weighted by what bounce and noise leave in them (the quiet end of a decaying bounce counts most) under the
-    random-effects model of DerSimonian and Laird (1986): what they scatter beyond that is drift, which widens the
-    result.
+    Samples faster than 0.2 m/s by `speed_m_s` (N,) are left out; one whose speed is NaN counts as at rest. The method
+    is told in docs/weights.md, and `cpp/src/weighing.cpp` is it.
     """
-    sound = (np.abs(time_s) < LATEST_S) & (gross_kg > 0.0) & (gross_kg < MAX_GROSS_KG)
-    if not sound.any():
-        return GrossMass(None, flags=("weight_missing",), reasons=("the weight series holds no usable sample",))
-    order = np.argsort(time_s[sound], kind="stable")
-    means, stds, used = _block_means(time_s[sound][order], gross_kg[sound][order], resolution_kg)
-    level, std, drift = _random_effects(means, stds)
-    flags, reasons = [], []
-    if drift > resolution_kg:
-        flags.append("weight_unstable")
-        reasons.append(f"the weight drifts or jumps by {drift:.0f} kg (1 sigma) beyond its bounce")
-    elif 2 * used < len(gross_kg):
-        flags.append("weight_unstable")
-        reasons.append(f"only {used} of {len(gross_kg)} samples of the weight are usable")
-    return GrossMass(level, math.hypot(std, _rounding(resolution_kg)), tuple(flags), tuple(reasons))
+    moving = None if speed_m_s is None else np.abs(speed_m_s) > REST_M_S
+    kg, std, drift, used, at_rest, bits = _core.settle(time_s, gross_kg, resolution_kg, moving)
+    reasons = tuple(words.format(drift=drift, used=used, at_rest=at_rest) for bit, words in REASONS if bits & bit)
+    if bits & _core.WEIGHT_MISSING:
+        return GrossMass(None, flags=("weight_missing",), reasons=reasons)
+    return GrossMass(kg, std, ("weight_unstable",) if reasons else (), reasons)
 
 
 def _rounding(resolution_kg: float) -> float:
     """The standard uncertainty of a reading rounded to `resolution_kg` (GUM F.2.2.1)."""
     return resolution_kg / math.sqrt(12.0)
-
-
-def _block_means(
-    time_s: NDArray[np.float64], kg: NDArray[np.float64], resolution_kg: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Means and standard uncertainties (B,) of the blocks of a sorted series, and how many samples are no outliers."""
-    span = float(time_s[-1] - time_s[0])
-    blocks = int(min(max(span / BLOCK_S, 1.0), MAX_BLOCKS, max(len(kg) / 8, 1)))
-    phase = (time_s - time_s[0]) / max(span, 1e-9) * blocks
-    edges = np.searchsorted(phase, np.arange(1, blocks))
-    rows = [
-        _block_mean(p, x, span / blocks, resolution_kg)
-        for p, x in zip(np.split(phase % 1.0, edges), np.split(kg, edges), strict=True)
-        if len(x) >= min(8, len(kg))  # what lies in a gap
-    ]
-    means, stds, used = zip(*rows, strict=True)
-    return np.array(means), np.array(stds), sum(used)
-
-
-def _block_mean(
-    phase: NDArray[np.float64], kg: NDArray[np.float64], duration_s: float, resolution_kg: float
-) -> tuple[float, float, int]:
-    """Mean and standard uncertainty of one block, and how many samples went into them."""
-    median = np.median(kg)
-    spread = max(1.4826 * float(np.median(np.abs(kg - median))), resolution_kg, 1e-6)
-    kept = np.abs(kg - median) <= OUTLIER_MADS * spread
-    phase, kg = phase[kept], kg[kept]
-    taper = np.sin(np.pi * phase) ** 2 + 1e-6
-    mean = float(np.average(kg, weights=taper))
-    scatter = math.hypot(math.sqrt(float(np.average((kg - mean) ** 2, weights=taper))), _rounding(resolution_kg), 1e-6)
-    # A sine of unit variance leaves at most sqrt(2) / (pi f T) in a plain mean; white noise leaves sqrt(1.5 / n), the
-    # 1.5 being the Hann taper's noise bandwidth.
-    periods = math.pi * BOUNCE_HZ * duration_s
-    leak = min(math.sqrt(2.0) / periods, 1.0) if periods > 0.0 else 1.0
-    return mean, scatter * min(math.hypot(leak, math.sqrt(1.5 / len(kg))), 1.0), len(kg)
-
-
-def _random_effects(means: NDArray[np.float64], stds: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Weighted mean, its standard uncertainty, and the significant part of the scatter between blocks, the drift."""
-    weights = stds**-2.0
-    drift = 0.0
-    freedom = len(means) - 1
-    if freedom:
-        mean = float(np.average(means, weights=weights))
-        q = float(np.sum(weights * (means - mean) ** 2))
-        # Wilson and Hilferty (1931): the cube root of chi-square over its degrees of freedom is close to normal.
-        bound = freedom * (1.0 - 2.0 / (9.0 * freedom) + UNSTABLE_SIGMAS * math.sqrt(2.0 / (9.0 * freedom))) ** 3
-        if q > bound:
-            total = float(np.sum(weights))
-            drift = math.sqrt((q - freedom) / (total - float(np.sum(weights**2)) / total))
-    weights = 1.0 / (stds**2 + drift**2)
-    mean = float(np.average(means, weights=weights))
-    # Which of the levels is the load's is not known: the drift is not averaged out.
-    return mean, math.hypot(1.0 / math.sqrt(float(np.sum(weights))), drift), drift
 
 
 def read_series(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

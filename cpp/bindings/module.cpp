@@ -7,6 +7,7 @@ void bind_fusion(pybind11::module_ &m);
 void bind_lzf(pybind11::module_ &m);
 void bind_points(pybind11::module_ &m);
 void bind_truckfile(pybind11::module_ &m);
+void bind_weighing(pybind11::module_ &m);
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of volest: what sees points, and what is computed for each load.";
@@ -17,4 +18,5 @@ PYBIND11_MODULE(_core, m) {
   bind_fusion(m);
   bind_lzf(m);
   bind_truckfile(m);
+  bind_weighing(m);
 }
