@@ -55,7 +55,8 @@ def write_load(folder: Path) -> str:
     np.ascontiguousarray(xyz, "<f4").tofile(folder / "points.f32")
     result = Estimator(Truck.load(folder / "truck.volest")).estimate(xyz, gross_kg=GROSS_KG)
     volume, density = result.volume_m3, result.bulk_density_kg_m3
-    assert volume is not None and density is not None
+    assert volume is not None
+    assert density is not None
     return (
         f"volume_m3 {volume.value:.17g} {volume.std:.17g}\nbulk_density_kg_m3 {density.value:.17g} {density.std:.17g}\n"
     )

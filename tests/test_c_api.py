@@ -21,7 +21,7 @@ from volest import Estimator, PackedPoints, RangeImage, Truck, __version__
 from volest import Result as Told
 from volest.io import read_points
 from volest.simulate import Simulated, simulate
-from volest.weight import GrossMass
+from volest.weight import GrossMass, settle
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = {
@@ -208,6 +208,28 @@ def test_weights_are_fused_as_in_python(made: Simulated, blob: Path, gross: tupl
     mass = GrossMass(*gross) if gross[1] else gross[0]
     told = Estimator(Truck.load(blob)).estimate({"mast": mast}, gross_kg=mass)
     assert bits_of(door.estimate()) == bits_of_told(told)
+
+
+@pytest.mark.parametrize("kind", ["steady", "jumps", "lost"])
+def test_weights_sample_by_sample_are_those_of_a_series(made: Simulated, blob: Path, kind: str) -> None:
+    rng = np.random.default_rng(1)
+    time_s = np.arange(400) * 0.1
+    kg = GROSS_KG + 40.0 * np.sin(2.0 * np.pi * 1.6 * time_s) + rng.normal(0.0, 10.0, 400)
+    kg = {"steady": kg, "jumps": kg + 800.0 * (time_s > 20.0), "lost": np.full(400, np.nan)}[kind]
+    moving = time_s < 5.0
+    mast = next(iter(scans_of(made).values()))[0]
+    truck = Truck.load(blob)
+    assert truck.scale is not None
+    mass = settle(time_s, kg, truck.scale.resolution_kg, np.where(moving, 3.0, 0.0))
+    door = Door(blob)
+    for scan in (mast, mast * np.float32(1000.0)):  # a rejected one has flags of its weight, too
+        door.clear()
+        door.add(0, scan)
+        door.weigh(9000.0)
+        for t, m, is_moving in zip(time_s, kg, moving, strict=True):
+            door.call("add_weight", c.c_double(t), c.c_double(m), c.c_uint32(bool(is_moving)))
+        assert bits_of(door.estimate()) == bits_of_told(Estimator(truck).estimate({"mast": scan}, gross_kg=mass))
+    assert bool(door.estimate().weight_reasons) == bool(mass.reasons)
 
 
 def test_what_a_caller_does_wrong_is_told_and_changes_nothing(made: Simulated, blob: Path) -> None:

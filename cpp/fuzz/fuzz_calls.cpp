@@ -43,7 +43,7 @@ void play(Reader in) {
   for (int calls = 0; in.at < in.end && calls < 64; ++calls) {
     const std::uint8_t call = in.byte();
     const std::size_t count = (std::size_t{in.byte()} << 4) + in.byte() % 16u;
-    switch (call % 10) {
+    switch (call % 11) {
       case 0:
         volest_scan_begin(handle, in.byte() % 3u);
         break;
@@ -83,12 +83,18 @@ void play(Reader in) {
         volest_set_gross(handle, weight[0], weight[1]);
         break;
       }
+      case 10: {
+        const std::vector<double> weights = in.some<double>(2 * (count % 64));
+        for (std::size_t i = 0; i + 1 < weights.size(); i += 2)
+          volest_add_weight(handle, weights[i], weights[i + 1], in.byte() % 2u);
+        break;
+      }
       default: {
         volest_result result{};
         result.size = sizeof result;
         expect(volest_estimate(handle, &result) == VOLEST_OK, "an estimate");
         expect_sound(result);
-        if (call % 40 == 39) volest_clear(handle);
+        if (call % 44 == 42) volest_clear(handle);
       }
     }
   }

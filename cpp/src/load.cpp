@@ -128,6 +128,7 @@ void Load::clear() noexcept {
   refusal_ = refusal_unchecked_ = 0;
   points_ = 0;
   noise_ = gross_ = gross_std_ = 0.0;
+  weighing_.clear();
 }
 
 SensorPrior Load::prior_of(int sensor) const noexcept {
@@ -217,21 +218,40 @@ int Load::placed(PlacedScan *out, bool &several) const noexcept {
   return n;
 }
 
-void Load::weigh(Estimate &e) const noexcept {
-  const NetMass net =
-      net_mass(file_.scale, gross_, gross_std_ > 0.0 ? gross_std_ : rounding_std(file_.scale.resolution));
+void Load::set_gross(double kg, double std) noexcept {
+  weighing_.clear();
+  gross_ = kg;
+  gross_std_ = std > 0.0 ? std : rounding_std(file_.scale.resolution);
+}
+
+void Load::add_weight(double time, double kg, bool moving) noexcept {
+  gross_ = 0.0;
+  weighing_.add(time, kg, moving);
+}
+
+// What the scale tells, and of a load that is not rejected what that says of it.
+void Load::weigh(Estimate &e) noexcept {
+  GrossMass gross{gross_, gross_std_, 0.0, 0, 0, 0};
+  if (weighing_.count() > 0) gross = weighing_.settle(file_.scale.resolution);
+  const bool is_missing = !(gross.kg > 0.0), is_rejected = e.status == LoadStatus::kRejected;
+  e.weight = gross.flags;
+  if (gross.flags != 0 || !is_rejected)
+    e.flags |= is_missing ? kMassMissing : (gross.flags != 0 ? kMassUnstable : 0u);
+  if (is_missing || is_rejected) return;
+  const NetMass net = net_mass(file_.scale, gross.kg, gross.std);
   e.fused = fuse(mixture_, e.volume.volume, net.kg, net.std);
   e.has_mass = true;
   if (e.fused.mismatch == Mismatch::kNone) return;
-  e.flags |= kWeightVolumeMismatch;
+  e.flags |= kMassMismatch;
   e.status = LoadStatus::kDegraded;
 }
 
 Estimate Load::estimate() noexcept {
   Estimate e{};
-  const auto refused = [&e](std::uint32_t flags) {
+  const auto refused = [&](std::uint32_t flags) {
     e.status = LoadStatus::kRejected;
     e.flags = flags;
+    weigh(e);
     return e;
   };
   e.unchecked = refusal_unchecked_;
@@ -261,10 +281,7 @@ Estimate Load::estimate() noexcept {
   }
   e.status = e.volume.verdict == Verdict::kOk ? LoadStatus::kOk : LoadStatus::kDegraded;
   e.flags = e.volume.flags;
-  if (gross_ > 0.0)
-    weigh(e);
-  else
-    e.flags |= kWeightMissing;
+  weigh(e);
   return e;
 }
 

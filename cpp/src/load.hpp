@@ -4,6 +4,7 @@
 
 #include "assessment.hpp"
 #include "truckfile.hpp"
+#include "weighing.hpp"
 
 namespace volest {
 
@@ -27,9 +28,9 @@ enum RefusalFlag : std::uint32_t {
   kWrongUnit = 1u << 13,
   kUpsideDownFlag = 1u << 14,
   kWrongTruck = 1u << 15,
-  kWeightMissing = 1u << 16,
-  kWeightUnstable = 1u << 17,
-  kWeightVolumeMismatch = 1u << 18,
+  kMassMissing = 1u << 16,
+  kMassUnstable = 1u << 17,
+  kMassMismatch = 1u << 18,
 };
 constexpr int kLoadFlags = 19;
 extern const char *const kLoadFlagNames[kLoadFlags];
@@ -41,6 +42,7 @@ struct Estimate {
   std::uint32_t flags;      // Flag and RefusalFlag
   std::uint32_t unchecked;  // Unchecked
   Assessment volume;        // of what was not rejected
+  std::uint32_t weight;     // WeightFlag, of a series
   bool has_mass;
   Fused fused;
 };
@@ -73,11 +75,10 @@ class Load {
   void begin(int sensor) noexcept;
   void add_part(const Cloud &part) noexcept;
   void end() noexcept;
-  // kg; std 0: a single reading.
-  void set_gross(double kg, double std) noexcept {
-    gross_ = kg;
-    gross_std_ = std;
-  }
+  // The gross mass at once, kg (std 0: a single reading), or sample by sample; one takes the place of the
+  // other.
+  void set_gross(double kg, double std) noexcept;
+  void add_weight(double time, double kg, bool moving) noexcept;
   Estimate estimate() noexcept;
 
   const Engine &engine() const { return engine_; }
@@ -96,7 +97,7 @@ class Load {
   bool is_known(int sensor, const Cloud &cloud) const noexcept;
   void take(int sensor, const Cloud &cloud, bool in_parts, const Placing &placing) noexcept;
   int placed(PlacedScan *out, bool &several) const noexcept;
-  void weigh(Estimate &e) const noexcept;
+  void weigh(Estimate &e) noexcept;
 
   TruckFile file_;
   LoadOptions options_;
@@ -111,6 +112,7 @@ class Load {
   std::int64_t points_ = 0;
   double noise_ = 0.0;  // m, of the noisiest sensor of this load
   double gross_ = 0.0, gross_std_ = 0.0;
+  Weighing weighing_;
 };
 
 }  // namespace volest

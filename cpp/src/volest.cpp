@@ -26,8 +26,11 @@ constexpr double kMostGross = 200000.0, kMostGrossStd = 200000.0;  // kg
 static_assert(alignof(volest_handle) <= VOLEST_ALIGNMENT, "handles lie as the header tells");
 static_assert(static_cast<int>(VOLEST_FLAG_LOAD_MOVED) == kLoadMoved && VOLEST_FLAG_OCCLUDED == 1 &&
                   static_cast<int>(VOLEST_FLAG_NO_POINTS) == kNoPoints &&
-                  static_cast<int>(VOLEST_FLAG_WEIGHT_VOLUME_MISMATCH) == kWeightVolumeMismatch,
+                  static_cast<int>(VOLEST_FLAG_WEIGHT_VOLUME_MISMATCH) == kMassMismatch,
               "flags are pinned");
+static_assert(static_cast<int>(VOLEST_WEIGHT_WIDE) == kWeightWide && VOLEST_WEIGHT_MISSING == 1 &&
+                  VOLEST_MOST_WEIGHTS == Weighing::kKept,
+              "and what is told of a weight");
 static_assert(static_cast<int>(VOLEST_UNCHECKED_CHANGE) == kUncheckedChange, "and so is what is left out");
 static_assert(VOLEST_MOST_SCANS == kMostScans && VOLEST_MOST_POINTS == kCellCapacity,
               "and what a load may have");
@@ -355,6 +358,15 @@ volest_status volest_set_gross(volest_handle *handle, double kg, double std_kg) 
   return VOLEST_OK;
 }
 
+volest_status volest_add_weight(volest_handle *handle, double time_s, double kg, std::uint32_t moving) {
+  const volest_status status = check(handle);
+  if (status != VOLEST_OK) return status;
+  if (!handle->load.has_scale()) return VOLEST_ERROR_SCALE;
+  if (moving > 1) return VOLEST_ERROR_VALUE;
+  handle->load.add_weight(time_s, kg, moving == 1);
+  return VOLEST_OK;
+}
+
 volest_status volest_estimate(volest_handle *handle, volest_result *result) {
   const volest_status status = check(handle);
   if (status != VOLEST_OK) return status;
@@ -365,6 +377,7 @@ volest_status volest_estimate(volest_handle *handle, volest_result *result) {
   told.status = static_cast<std::uint32_t>(e.status);
   told.flags = e.flags;
   told.unchecked = e.unchecked;
+  told.weight_reasons = e.weight;
   if (e.status != LoadStatus::kRejected) tell_volume(e.volume, told);
   if (e.has_mass) tell_weight(e.fused, told);
   return hand_out(told, result);

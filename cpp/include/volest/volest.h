@@ -44,6 +44,7 @@ extern "C" {
 #define VOLEST_ALIGNMENT 64         /* of a handle's memory, bytes */
 #define VOLEST_BLOB_ALIGNMENT 8     /* of a truck.volest in memory, bytes */
 #define VOLEST_STACK_BYTES 32768    /* the most that any call takes of the stack */
+#define VOLEST_MOST_WEIGHTS 2048    /* readings of the scale that are kept */
 #define VOLEST_MOST_SCANS 64        /* of one load */
 #define VOLEST_MOST_POINTS 16777215 /* of one load, with and without return */
 
@@ -122,6 +123,20 @@ typedef enum volest_has {
   VOLEST_HAS_WETNESS = 1 << 4 /* wet fraction and probabilities; waste_class may still be undecided */
 } volest_has;
 
+/* Why the mass of a series of readings is not to be trusted. */
+typedef enum volest_weight_reason {
+  VOLEST_WEIGHT_MISSING = 1 << 0,   /* no reading could be used */
+  VOLEST_WEIGHT_MOVING = 1 << 1,    /* the truck moved in all of them */
+  VOLEST_WEIGHT_DRIFTS = 1 << 2,    /* the level drifts or jumps */
+  VOLEST_WEIGHT_LOST = 1 << 3,      /* fewer than half of those at rest could be used */
+  VOLEST_WEIGHT_STUCK = 1 << 4,     /* it stood still as no truck does */
+  VOLEST_WEIGHT_SATURATED = 1 << 5, /* it was cut off at full scale */
+  VOLEST_WEIGHT_SHORT = 1 << 6,     /* shorter than a bounce of the truck */
+  VOLEST_WEIGHT_CLOCK = 1 << 7,     /* the clock went back */
+  VOLEST_WEIGHT_SWINGS = 1 << 8,    /* it swings as that of no truck at rest */
+  VOLEST_WEIGHT_WIDE = 1 << 9       /* unsure by more than 1 % */
+} volest_weight_reason;
+
 typedef enum volest_waste_class {
   VOLEST_WASTE_UNDECIDED = 0,
   VOLEST_WASTE_DRY = 1, /* wet mass fraction up to 0.4 */
@@ -179,12 +194,14 @@ typedef struct volest_budget {
 } volest_budget;
 
 typedef struct volest_result {
-  uint32_t size;        /* sizeof(volest_result) */
-  uint32_t status;      /* volest_load_status */
-  uint32_t flags;       /* of volest_flag */
-  uint32_t unchecked;   /* of volest_unchecked */
-  uint32_t has;         /* of volest_has; what is not in it is 0 */
-  uint32_t waste_class; /* volest_waste_class */
+  uint32_t size;           /* sizeof(volest_result) */
+  uint32_t status;         /* volest_load_status */
+  uint32_t flags;          /* of volest_flag */
+  uint32_t unchecked;      /* of volest_unchecked */
+  uint32_t has;            /* of volest_has; what is not in it is 0 */
+  uint32_t waste_class;    /* volest_waste_class */
+  uint32_t weight_reasons; /* of volest_weight_reason */
+  uint32_t reserved;       /* 0 */
   volest_quantity volume_m3;
   volest_quantity net_mass_kg;
   volest_quantity bulk_density_kg_m3;
@@ -277,6 +294,12 @@ VOLEST_API volest_status volest_add_ranges_f32(volest_handle *handle, const floa
 /* The gross mass, above 0 and below 200,000 kg, with the standard uncertainty of the reading; 0: a single
  * reading, rounded to the scale's resolution. Takes the place of what was set before. */
 VOLEST_API volest_status volest_set_gross(volest_handle *handle, double kg, double std_kg);
+
+/* One reading of the gross mass, kg, at a time, s, of any clock that does not go back; `moving`: 1 while the
+ * truck moves, which leaves the reading out, else 0. What is no mass (NaN, 0, 200,000 kg and more) is a
+ * dropout. The last VOLEST_MOST_WEIGHTS of the load count: 200 s at 10 Hz. Takes the place of volest_set_gross,
+ * and that of these. */
+VOLEST_API volest_status volest_add_weight(volest_handle *handle, double time_s, double kg, uint32_t moving);
 
 /* The load as far as it is known: all scans that have ended, and the weight. May be asked for again and again.
  */
