@@ -43,7 +43,8 @@ class Budget(c.Structure):
 
 class Result(c.Structure):
     _fields_ = [
-        *[(name, c.c_uint32) for name in ("size", "status", "flags", "unchecked", "has", "waste_class", "weight_reasons", "reserved")],
+        *[(name, c.c_uint32) for name in ("size", "status", "flags", "unchecked", "has", "waste_class")],
+        ("weight_reasons", c.c_uint32), ("reserved", c.c_uint32),
         ("volume_m3", Quantity), ("net_mass_kg", Quantity), ("bulk_density_kg_m3", Quantity),
         ("wet_mass_fraction", Quantity), ("volume_budget_m3", Budget),
         *[(name, c.c_double) for name in FLOATS],
