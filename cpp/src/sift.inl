@@ -106,15 +106,17 @@ struct Sift {
       const std::uint32_t keep = out.amid.keep | out.outline.keep;
       End amid(out.amid), outline(out.outline);
       if (out.amid.keep == Stream::kAll && out.outline.keep == Stream::kAll) {
-        for_block(points, block, last,
-                  [&](V::F x, V::F y, V::F z, V::M real) { place<false>(x, y, z, real, amid, outline); });
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) __attribute__((always_inline)) {
+          place<false>(x, y, z, real, amid, outline);
+        });
       } else if (keep == Stream::kAll) {
-        for_block(points, block, last,
-                  [&](V::F x, V::F y, V::F z, V::M real) { place<true>(x, y, z, real, amid, outline); });
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) __attribute__((always_inline)) {
+          place<true>(x, y, z, real, amid, outline);
+        });
       } else {
         Stream some{held[0], held[1], held[2], kBlock, 0, keep};
         End end(some);
-        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) {
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) __attribute__((always_inline)) {
           end.put(V::both(real, stays(hash_of(x, y, z), keep)), x, y, z);
         });
         const int left = static_cast<int>(end.count);

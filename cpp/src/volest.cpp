@@ -5,6 +5,10 @@
 
 #include "load.hpp"
 
+#if !defined(VOLEST_VERSION)  // the build knows it
+#define VOLEST_VERSION "unknown"
+#endif
+
 using namespace volest;
 
 // In the caller's memory, followed by the engine's.

@@ -97,9 +97,10 @@ void a_load_leaves_nothing_to_the_next() {
   const Box box = small_box();
   const Points points = scan_of(box);
   const Handle fresh(box), used(box);
-  used.add(with_dust(points));
+  const Points dusty = with_dust(points);
+  used.add(dusty);
   used.estimate();
-  used.add_in_parts(with_dust(points), 100);
+  used.add_in_parts(dusty, 100);
   used.estimate();
   CHECK(volest_scan_begin(used.at, 0) == VOLEST_OK);
   CHECK(volest_clear(used.at) == VOLEST_OK);

@@ -40,7 +40,6 @@
 extern "C" {
 #endif
 
-#define VOLEST_VERSION "0.1.0"
 #define VOLEST_ALIGNMENT 64         /* of a handle's memory, bytes */
 #define VOLEST_BLOB_ALIGNMENT 8     /* of a truck.volest in memory, bytes */
 #define VOLEST_STACK_BYTES 32768    /* the most that any call takes of the stack */
@@ -226,7 +225,7 @@ typedef struct volest_fault {
 /* --- without a handle
  * ------------------------------------------------------------------------------------------- */
 
-/* The version of the library, "1.2.3". */
+/* The version of the library, as the build tells it; "unknown" where it does not. */
 VOLEST_API const char *volest_version(void);
 
 /* What a status means, in a few English words; of no status "unknown". Never NULL. */
