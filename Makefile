@@ -10,7 +10,7 @@ CXX_FILES = $$(find cpp benchmarks -path cpp/build -prune -o \( -name '*.cpp' -o
 
 MEASURED := build/bench
 
-.PHONY: help demo test campaign bench instructions lint format core sanitize arm64 package clean
+.PHONY: help demo test campaign bench instructions lint format core sanitize fuzz library arm64 package clean
 .NOTPARALLEL:
 
 help:
@@ -23,6 +23,8 @@ help:
 	@echo "make format    put the sources into their format"
 	@echo "make core      build and test the C++ core alone"
 	@echo "make sanitize  the same under the address and undefined-behaviour sanitizers"
+	@echo "make fuzz      ten minutes of fuzzing for each door that takes bytes (half an hour)"
+	@echo "make library build the C library as docs/c.md tells, and try it"
 	@echo "make arm64     build it for arm64 and test it under QEMU"
 	@echo "make package   build sdist and wheel, install and try them"
 	@echo "make clean     remove everything that these made"
@@ -78,7 +80,16 @@ sanitize:
 	$(BIN)/cmake --build cpp/build/sanitize
 	$(BIN)/ctest --test-dir cpp/build/sanitize --output-on-failure --no-tests=error
 
-ARM64 := -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+FUZZ_SECONDS ?= 600
+
+fuzz: sanitize
+	for fuzzer in cpp/build/sanitize/fuzz_*; do echo $$fuzzer; $$fuzzer $(FUZZ_SECONDS) $$(date +%j) || exit 1; done
+
+# Builds of the core beside x86-64 that are there, too, are tried under QEMU: run `make arm64` before.
+library: core
+	CMAKE=$(BIN)/cmake PYTHONPATH=. $(BIN)/python scripts/check_c_library.py cpp/build/release $(wildcard cpp/build/arm64)
+
+ARM64 := -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc \
 	-DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64
 
 arm64:

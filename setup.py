@@ -1,7 +1,9 @@
 """Builds the C++ core; everything else about the package stands in pyproject.toml."""
 
 import os
+import re
 from glob import glob
+from pathlib import Path
 
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
 from setuptools import setup
@@ -15,6 +17,9 @@ FLAGS = ["-O3", "-fno-wrapv", "-ffp-contract=off", "-fsigned-char", "-fno-math-e
 if os.environ.get("VOLEST_WERROR"):
     FLAGS += ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
+VERSION = re.search('__version__ = (".*")', Path("volest/_version.py").read_text(encoding="utf-8"))
+assert VERSION is not None
+
 ParallelCompile("VOLEST_BUILD_JOBS", default=2).install()
 
 setup(
@@ -24,6 +29,7 @@ setup(
             SOURCES,
             cxx_std=17,
             include_dirs=["cpp/include", "cpp/src"],
+            define_macros=[("VOLEST_VERSION", VERSION[1])],
             extra_compile_args=FLAGS,
             depends=["setup.py", *HEADERS],
         )

@@ -1,4 +1,4 @@
-"""Scores the estimator on simulated loads of all kinds, and learns the numbers of volest/uncertainty.py from them.
+"""Scores the estimator on simulated loads of all kinds, and learns `kGenericCalibration` (cpp/src) from them.
 
     python benchmarks/accuracy.py --scenes 300             bias, RMS, coverage and width, by sensor, load, fill and view
     python benchmarks/accuracy.py --scenes 300 --learn     the excess and the standard deviations, fitted to them

@@ -29,11 +29,11 @@ COMPILER = os.environ.get("CXX", "c++")
 def build(at: Path) -> Path:
     """The program that does the work."""
     program = at / "instructions"
-    library = CORE / "build" / "release" / "libvolest.a"
+    libraries = [str(CORE / "build" / "release" / f"lib{name}.a") for name in ("volest_offline", "volest")]
     flags = ["-std=c++17", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
     source = str(HERE / "instructions.cpp")
     flags += [f"-I{CORE / folder}" for folder in ("src", "tests")]
-    subprocess.run([COMPILER, *flags, source, str(library), "-o", str(program)], check=True)
+    subprocess.run([COMPILER, *flags, source, *libraries, "-o", str(program)], check=True)
     return program
 
 

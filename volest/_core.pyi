@@ -114,7 +114,9 @@ class Engine:
     state: NDArray[np.uint8]
 
 class SensorPrior:
-    def __init__(self, pose: NDArray[np.float64], std: NDArray[np.float64], std_m: float, rays: bool) -> None: ...
+    std_m: float
+    relative_std: NDArray[np.float64]
+    def __init__(self, pose: NDArray[np.float64], std: NDArray[np.float64], rays: bool) -> None: ...
     def reach_m(self, engine: Engine) -> float: ...
 
 class Placement:
@@ -145,6 +147,7 @@ class Assessment:
     seen_fraction: float
     centroid_m: tuple[float, float, float] | None
 
+GENERIC_CALIBRATION: tuple[float, ...]
 UNITS_M: tuple[float, ...]
 FLIPS: tuple[tuple[float, float, float], ...]
 Scans = Sequence[tuple[Points, Placement, int]]
@@ -213,6 +216,9 @@ def fuse_many(
     waste_class: NDArray[np.int8],
     mismatch: NDArray[np.int8],
 ) -> int: ...
+def net_mass_kg(
+    gross_kg: float, gross_std_kg: float, tare_kg: float, tare_std_kg: float, gain_std: float
+) -> tuple[float, float]: ...
 def lzf_decompress(data: bytes, size: int) -> bytes: ...
 def voxel_centroids(points: NDArray[np.float32], size_m: float, *, portable: bool = False) -> NDArray[np.float32]: ...
 def read_truck_file(bytes: NDArray[np.uint8]) -> dict[str, Any]: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +16,6 @@ from volest.truck import DEFAULT_POSE_STD_RPY_DEG, DEFAULT_POSE_STD_XYZ_M, Senso
 
 __all__ = ["FLIPS", "Misfit", "Placement", "Prior", "check_reference", "place", "prior_of"]
 
-LEVER_M = 3.0  # from the sensor to the bed: what an error of attitude is multiplied with
 UNITS = dict(zip(("millimetres", "centimetres", "inches", "feet", "kilometres"), _core.UNITS_M, strict=True))
 FLIPS = tuple(np.diag([*signs, 1.0]) for signs in _core.FLIPS)
 COVERED = "a sheet lies over the bed from wall to wall: what is under it cannot be seen"
@@ -87,10 +85,10 @@ class Prior:
     core: _core.SensorPrior = field(init=False)
 
     def __post_init__(self) -> None:
-        std_m, relative_std = math.hypot(self.std[0], LEVER_M * self.std[3]), self.std * math.sqrt(2.0)
-        object.__setattr__(self, "std_m", std_m)
-        object.__setattr__(self, "relative_std", relative_std)
-        object.__setattr__(self, "core", _core.SensorPrior(self.pose, relative_std, std_m, self.rays))
+        core = _core.SensorPrior(self.pose, self.std, self.rays)
+        object.__setattr__(self, "std_m", core.std_m)
+        object.__setattr__(self, "relative_std", core.relative_std)
+        object.__setattr__(self, "core", core)
 
 
 def prior_of(sensor: Sensor | None) -> Prior:

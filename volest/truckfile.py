@@ -29,6 +29,10 @@ HEADER, ENTRY = struct.Struct("<8sHHIQ"), struct.Struct("<4sIQQ")
 SENSOR = struct.Struct("<64s9d3d3dII")
 MOST_BYTES, MOST_JSON_BYTES = 2**26, 2**20
 BED_NUMBERS = 43  # of which the last five are spare
+NUMBERS = (  # what is told in binary, too: section, table of a truck.toml, fields in the order of the file
+    ("SCAL", "scale", ("tare_kg", "tare_std_kg", "gain_std", "resolution_kg")),
+    ("WAST", "waste", ("dry_kg_m3", "dry_log_std", "wet_kg_m3", "wet_log_std", "prior.a", "prior.b")),
+)
 FIELDS = ("walls", "rim", "wall_std_m", "skin", "liner")  # in the order of the file
 
 
@@ -92,13 +96,18 @@ def read(path: Path) -> Contents:
     except ValueError as error:
         raise TruckError(f"{path}: {error}") from None
     sensors = tuple(_sensor(entry) for entry in found["sensors"])
+    truck = _table(found["truck"], f"{path}: section TRCK")
+    for tag, name, fields in NUMBERS:
+        stored = found[name].tolist()
+        if stored and stored != _numbers(truck, name, fields):
+            raise TruckError(f"{path}: section {tag}: found {stored}, expected what section TRCK tells of the {name}")
     learned = Commissioned(
         found["bed"],
         found["hidden"],
         tuple(found["calibration"].tolist()),
         _table(found["provenance"], f"{path}: section PROV"),
     )
-    return Contents(_table(found["truck"], f"{path}: section TRCK"), sensors, learned)
+    return Contents(truck, sensors, learned)
 
 
 def write(path: Path, contents: Contents, grid: Grid) -> None:
@@ -113,7 +122,23 @@ def write(path: Path, contents: Contents, grid: Grid) -> None:
     }
     if learned.calibration:
         sections[b"CALI"] = np.array(learned.calibration, dtype="<f8").tobytes()
+    for tag, name, fields in NUMBERS:
+        if known := _numbers(contents.truck, name, fields):
+            sections[tag.encode()] = np.array(known, dtype="<f8").tobytes()
     _replace(path, _file(sections))
+
+
+def _numbers(truck: Mapping[str, Any], name: str, fields: tuple[str, ...]) -> list[float]:
+    """The numbers of a table of a truck.toml, for those who read no JSON; none where it does not tell all of them."""
+    told = [_told(truck.get(name), field) for field in fields]
+    return [] if None in told else [float(number) for number in told if number is not None]
+
+
+def _told(table: Any, field: str) -> float | None:
+    """A number of a table, or of one in it: "prior.a"."""
+    for part in field.split("."):
+        table = table.get(part) if isinstance(table, Mapping) else None
+    return float(table) if isinstance(table, int | float) else None
 
 
 def _file(sections: Mapping[bytes, bytes]) -> bytes:

@@ -38,19 +38,19 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What simulated loads teach of the errors: the generic values are of many beds, sensors and mounts."""
+    """What simulated loads teach of the errors."""
 
-    excess_per_roughness: float = 0.138  # m that seen cells read too high, for each m of roughness within them
-    hidden_std_m: float = 0.0064  # of the mean height of what is hidden
-    hidden_std_per_distance: float = 0.115  # more, for each m from the nearest return
-    hidden_std_per_roughness: float = 2.99  # more, for each m of roughness where it is seen
-    between_std_per_roughness: float = 0.189
-    gap_std_per_distance: float = 0.169
-    seen_std_per_roughness: float = 0.093
-    pose_std_per_std: float = 0.82  # of what the registration's covariance says
-    reference_std_per_std: float = 0.45
-    bias_per_noise: float = 0.025  # what a beam's constant error leaves after registration
-    factor: float = 1.65  # so that 95 % intervals hold 95 times in 100, also on kinds that were not learned from
+    excess_per_roughness: float  # m that seen cells read too high, for each m of roughness within them
+    hidden_std_m: float  # of the mean height of what is hidden
+    hidden_std_per_distance: float  # more, for each m from the nearest return
+    hidden_std_per_roughness: float  # more, for each m of roughness where it is seen
+    between_std_per_roughness: float
+    gap_std_per_distance: float
+    seen_std_per_roughness: float
+    pose_std_per_std: float  # of what the registration's covariance says
+    reference_std_per_std: float
+    bias_per_noise: float  # what a beam's constant error leaves after registration
+    factor: float  # so that 95 % intervals hold 95 times in 100, also on kinds that were not learned from
 
     @classmethod
     def stored(cls, numbers: Sequence[float]) -> Calibration:
@@ -85,4 +85,4 @@ class Calibration:
         return parts.T.reshape(-1, *columns.shape[1:]), excess.reshape(columns.shape[1:])
 
 
-GENERIC = Calibration()  # learned by `python benchmarks/accuracy.py --learn`; see docs/method.md
+GENERIC = Calibration(*_core.GENERIC_CALIBRATION)  # of many beds, sensors and mounts

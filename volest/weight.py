@@ -69,7 +69,7 @@ def net_mass(gross: GrossMass, scale: Scale) -> tuple[float, float] | None:
     """Net mass and its standard uncertainty [kg]; None where there is no reading."""
     if gross.kg is None:
         return None
-    return gross.kg - scale.tare_kg, math.hypot(*mass_budget(gross, scale).values())
+    return _core.net_mass_kg(gross.kg, gross.std_kg, scale.tare_kg, scale.tare_std_kg, scale.gain_std)
 
 
 def mass_budget(gross: GrossMass, scale: Scale) -> dict[str, float]:

@@ -60,8 +60,15 @@ BoundKnowledge knowledge_of(const std::optional<Floats> &weights, const Doubles 
   return out;
 }
 
-SensorPrior sensor_prior(const Doubles &pose, const Doubles &std, double std_m, bool rays) {
-  return {pose_of(pose), prior_of(std), std_m, rays};
+SensorPrior sensor_prior(const Doubles &pose, const Doubles &std, bool rays) {
+  return SensorPrior::told(pose_of(pose), prior_of(std), rays);
+}
+
+Doubles row_of(const RegistrationPrior &std) {
+  Doubles out(6);
+  std::copy_n(std.std_translation, 3, out.mutable_data());
+  std::copy_n(std.std_rotation, 3, out.mutable_data() + 3);
+  return out;
 }
 
 std::tuple<const char *, int, Placement> told(const Placing &placing) {
@@ -147,7 +154,9 @@ py::tuple flag_names(std::uint32_t flags) {
 
 void bind_assessment(py::module_ &m) {
   py::class_<SensorPrior>(m, "SensorPrior")
-      .def(py::init(&sensor_prior), py::arg("pose"), py::arg("std"), py::arg("std_m"), py::arg("rays"))
+      .def(py::init(&sensor_prior), py::arg("pose"), py::arg("std"), py::arg("rays"))
+      .def_readonly("std_m", &SensorPrior::std_m)
+      .def_property_readonly("relative_std", [](const SensorPrior &p) { return row_of(p.std); })
       .def(
           "reach_m", [](const SensorPrior &p, const BoundEngine &e) { return p.reach(e->bed()); },
           py::arg("engine"));
@@ -183,6 +192,7 @@ void bind_assessment(py::module_ &m) {
   m.def("assess", &assess_load, py::arg("engine"), py::arg("scans"), py::arg("known"), py::arg("range_noise_m"),
         py::arg("changes"));
   m.def("budgets", &budgets, py::arg("calibration"), py::arg("terms"));
+  m.attr("GENERIC_CALIBRATION") = py::tuple(array_of(kGenericCalibration).attr("tolist")());
   m.attr("FLIPS") = [] {
     py::list flips;
     for (const auto &signs : kFlips) flips.append(py::make_tuple(signs[0], signs[1], signs[2]));

@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "fusion.hpp"
 
@@ -76,6 +77,12 @@ std::size_t fuse_columns(const Mixture &mixture, const WetnessTable &table, cons
   return fuse_many(mixture, table, from, begin, end, to);
 }
 
+std::pair<double, double> net_of(double gross_kg, double gross_std_kg, double tare_kg, double tare_std_kg,
+                                 double gain_std) {
+  const NetMass net = net_mass({tare_kg, tare_std_kg, gain_std, 0.0}, gross_kg, gross_std_kg);
+  return {net.kg, net.std};
+}
+
 }  // namespace
 
 void bind_fusion(py::module_ &m) {
@@ -103,4 +110,6 @@ void bind_fusion(py::module_ &m) {
         py::arg("end"), py::arg("net_mass_kg").noconvert(), py::arg("density_kg_m3").noconvert(),
         py::arg("wet_fraction").noconvert(), py::arg("waste_class").noconvert(),
         py::arg("mismatch").noconvert());
+  m.def("net_mass_kg", &net_of, py::arg("gross_kg"), py::arg("gross_std_kg"), py::arg("tare_kg"),
+        py::arg("tare_std_kg"), py::arg("gain_std"));
 }

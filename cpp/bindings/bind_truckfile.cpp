@@ -68,6 +68,10 @@ py::dict read_bytes(const py::array_t<std::uint8_t, py::array::c_style> &bytes) 
   out["bed"] = bed_of(file);
   out["hidden"] = row(file.hidden, kHiddenWeights);
   out["calibration"] = row(file.calibration, file.calibration_count);
+  out["scale"] = row(&file.scale.tare, file.has_scale ? 4 : 0);
+  const WasteDensities &w = file.waste;
+  const double waste[] = {w.dry, w.dry_log_std, w.wet, w.wet_log_std, file.prior.a, file.prior.b};
+  out["waste"] = row(waste, file.has_waste ? 6 : 0);
   out["truck"] = py::bytes(file.truck, file.truck_bytes);
   out["provenance"] = py::bytes(file.provenance, file.provenance_bytes);
   return out;

@@ -24,6 +24,7 @@ constexpr double kLeastSeen = 0.4;
 constexpr double kUnfamiliarFactor = 1.5;  // how much wider an interval is beyond that
 
 double square(double x) { return x * x; }
+double part_of(double x, double whole) { return whole > 0.0 ? x / whole : 0.0; }
 double length(double x, double y) { return std::sqrt(x * x + y * y); }
 
 // Each scan moves its own share of the surface when its pose is off.
@@ -88,6 +89,20 @@ double doubt_of(const Change &change, double volume) {
   return std::fmax(volume - change.least, change.greatest - volume);
 }
 
+// A second pass over the points of all scans; false where some of them are gone.
+bool resolve(Engine &engine, const PlacedScan *scans, int count) {
+  for (int i = 0; i < count; ++i)
+    if (scans[i].again == Again::kNone) return false;
+  for (int i = 0; i < count; ++i) {
+    const Placement &p = *scans[i].placement;
+    if (scans[i].again == Again::kSifted)
+      engine.resolve_sifted(p.found.pose, p.rays);
+    else
+      engine.resolve(scans[i].cloud, p.found.pose, p.rays);
+  }
+  return true;
+}
+
 std::uint32_t bit_if(bool raised, Flag flag) { return raised ? flag : 0u; }
 
 std::uint32_t flags_of_scans(const PlacedScan *scans, int count) {
@@ -117,11 +132,9 @@ Budget budget_of(const Calibration &c, const Terms &t) noexcept {
 
 Sight complete(Engine &engine, const PlacedScan *scans, int count, const float *hidden_weights) noexcept {
   SurfaceCounts counts = engine.finish({0.0, 0.0});
-  if (counts.unresolved > kMostUnresolved) {
-    for (int i = 0; i < count; ++i)
-      engine.resolve(scans[i].cloud, scans[i].placement->found.pose, scans[i].placement->rays);
-    counts = engine.finish({0.0, 0.0});
-  }
+  const bool is_due = counts.unresolved > kMostUnresolved;
+  const bool unresolved = is_due && !resolve(engine, scans, count);
+  if (is_due && !unresolved) counts = engine.finish({0.0, 0.0});
   if (hidden_weights != nullptr) engine.lower(hidden_weights);
   std::int64_t load = 0, others = 0;
   for (int i = 0; i < count; ++i) {
@@ -133,7 +146,7 @@ Sight complete(Engine &engine, const PlacedScan *scans, int count, const float *
   const double share = static_cast<double>(load) / std::fmax(static_cast<double>(load + others), 1.0);
   const double per_return = share / std::fmax(static_cast<double>(counts.used + counts.rejected), 1.0);
   return {counts.used, per_return * static_cast<double>(counts.rejected),
-          per_return * static_cast<double>(counts.hanging)};
+          per_return * static_cast<double>(counts.hanging), unresolved};
 }
 
 Assessment assess(Engine &engine, const PlacedScan *scans, int count, const Knowledge &known,
@@ -153,7 +166,7 @@ Assessment assess(Engine &engine, const PlacedScan *scans, int count, const Know
   const Integral &integral = a.integral = engine.integral();
   a.terms = terms_of(integral, bed, scans, count, known.range_noise);
   const double seen = integral.area[kSeen], in_sight = seen + integral.area[kBetween];
-  a.seen = in_sight / (in_sight + integral.area[kHidden]);
+  a.seen = part_of(in_sight, in_sight + integral.area[kHidden]);
   const bool familiar = is_familiar(integral, a.seen, known);
   Calibration calibration = known.calibration;
   calibration.factor *= familiar ? 1.0 : kUnfamiliarFactor;
@@ -172,7 +185,7 @@ Assessment assess(Engine &engine, const PlacedScan *scans, int count, const Know
 
   const double std = a.budget.std(), expected = integral.volume - excess_of(calibration, a.terms);
   a.volume = no_less_than_nothing(expected, std);
-  a.fill = a.volume.value / integral.struck_capacity;
+  a.fill = part_of(a.volume.value, integral.struck_capacity);
   a.has_centroid = integral.volume > std;
   for (int i = 0; i < 3 && a.has_centroid; ++i) a.centroid[i] = integral.moment[i] / integral.volume;
   a.flags =

@@ -36,6 +36,10 @@ struct Calibration {
   double factor;  // so that 95 % intervals hold 95 times in 100, also on kinds that were not learned from
 };
 
+// Of many beds, sensors and mounts; learned by `python benchmarks/accuracy.py --learn`, see docs/method.md.
+constexpr Calibration kGenericCalibration{0.138, 0.0064, 0.115, 2.99,  0.189, 0.169,
+                                          0.093, 0.82,   0.45,  0.025, 1.65};
+
 // Standard uncertainty of the volume by source, m3; they are independent (GUM, JCGM 100:2008, 5.1.2).
 struct Budget {
   double hidden;     // what lies in shadow
@@ -63,11 +67,16 @@ struct Knowledge {
   double range_noise;  // of the noisiest sensor, 1-sigma, m
 };
 
+// Which points of a scan can be looked at once more: all, of a scan that is the only one what the engine keeps
+// of its parts, or none.
+enum class Again { kAll, kSifted, kNone };
+
 // What is known of a scan that was placed.
 struct PlacedScan {
-  Cloud cloud;
+  Cloud cloud;  // of one that came in parts: empty
   const Placement *placement;
   int sensor;  // scans of one sensor follow each other
+  Again again = Again::kAll;
 };
 constexpr int kMostScans = 64;
 
@@ -82,6 +91,7 @@ struct Sight {
   std::int64_t used;  // for the load's surface
   double rejected;    // part of the returns over the bed that no surface explains
   double hanging;     // of all, those of them in the air above the surface
+  bool unresolved;    // a second pass would have told some cells better, but the points were gone
 };
 
 // The surface of the scans that the engine holds.

@@ -7,12 +7,12 @@ namespace volest {
 namespace {
 
 // Lengths are those of a truck bed; smaller boxes have smaller ones.
-constexpr double kEdge = 0.15;       // m from the walls: where a sheet is nearly as high as their tops
-constexpr double kInward = 0.25;     // m; how much further in the slope from the wall is taken
-constexpr double kLeastEdge = 0.05;  // part of the edge's cells,
-constexpr int kFewest = 30;          // and how many, that must be seen
-constexpr double kFastened = 0.05;   // m; a sheet meets the wall tops within this,
-constexpr double kPerFall = 0.15;    // and so much more where it falls from them in a curve,
+constexpr double kEdge = Edge::kWidth;  // from the walls: where a sheet is nearly as high as their tops
+constexpr double kInward = 0.25;        // m; how much further in the slope from the wall is taken
+constexpr double kLeastEdge = 0.05;     // part of the edge's cells,
+constexpr int kFewest = 30;             // and how many, that must be seen
+constexpr double kFastened = 0.05;      // m; a sheet meets the wall tops within this,
+constexpr double kPerFall = 0.15;       // and so much more where it falls from them in a curve,
 constexpr double kSagging = 0.7, kRaised = 0.9,
                  kLikely = 0.8;        // along so much of them; heaps rise from them, too
 constexpr double kLikelySpread = 0.1;  // m between the lowest and the highest tenth of where it meets them
@@ -127,6 +127,7 @@ void fill_edge(const Bed &bed, Edge &edge) noexcept {
       const int fx = within(ix + sx, g.nx), fy = within(iy + sy, g.ny);
       const int steps = std::max(std::abs(sx), std::abs(sy));
       if (steps == 0) continue;  // a cell is wider than that
+      if (edge.pair_count == Edge::capacity(g)) continue;
       edge.pairs[edge.pair_count++] = {
           iy * g.nx + ix, fy * g.nx + fx, top, bed.rim_height(g.centre_x(fx), g.centre_y(fy)),
           inside,         steps * cell};

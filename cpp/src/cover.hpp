@@ -17,9 +17,16 @@ struct EdgePair {
 
 // What of a bed a sheet is told by, the same for every load.
 struct Edge {
-  EdgePair *pairs;       // [grid.size()]
+  EdgePair *pairs;       // [capacity(grid)]
   std::int32_t *middle;  // [grid.size()] the cells far from all walls
   int pair_count, middle_count;
+
+  static constexpr double kWidth = 0.15;  // m from the walls at the scale of a truck bed, the largest
+  // Cells so near to four walls that lie about along the grid.
+  static int capacity(const Grid &g) {
+    const double deep = kWidth / g.cell + 2.0, most = 2.0 * (g.nx + g.ny) * deep;
+    return most < g.size() ? static_cast<int>(most) : g.size();
+  }
 };
 
 void fill_edge(const Bed &bed, Edge &edge) noexcept;

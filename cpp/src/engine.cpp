@@ -8,13 +8,14 @@ constexpr double kFarthestSensor = 1e4;  // m; what is farther away tells nothin
 // Hands out aligned pieces of the caller's memory; with no memory it only counts.
 struct Arena {
   char *base;
-  std::size_t used = 0;
+  std::size_t used = 0, most = 0;
 
   template <class T>
   T *take(std::size_t n) {
     constexpr std::size_t align = 64;
     T *piece = base ? reinterpret_cast<T *>(base + used) : nullptr;
     used += (n * sizeof(T) + align - 1) / align * align;
+    most = used > most ? used : most;
     return piece;
   }
   // With so many more on either side, to be read and ignored.
@@ -37,13 +38,19 @@ struct Pieces {
   Edge edge{};
 };
 
+// Cells of all grids of the cascade, each between empty ones.
+std::size_t grids_of(const Grid &g) {
+  return 2 * static_cast<std::size_t>(g.size()) + 8 * static_cast<std::size_t>(g.nx + g.ny) + 1024;
+}
+
 void lay_out(Arena &arena, int capacity, Stream &s) {
   s.capacity = capacity;
   for (float **axis : {&s.x, &s.y, &s.z})
     *axis = arena.take<float>(static_cast<std::size_t>(capacity) + kStreamRoom);
 }
 
-void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
+// What lives as long as the engine, or as a load.
+void lay_out_lasting(Arena &arena, const EngineSpec &spec, Pieces &p) {
   const Grid &g = spec.grid;
   const auto cells = static_cast<std::size_t>(g.size()), row = static_cast<std::size_t>(g.nx) + 16;
   p.columns = {spec.z0, spec.dz, spec.nz, arena.take<Cell>(cells, 16)};
@@ -63,22 +70,41 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
   p.table.floor = arena.take<float>(cells, 16);
   p.table.border = arena.take<std::int32_t>(cells);
   p.table.places = arena.take<Places>(static_cast<std::size_t>(CellTable::capacity(g)));
+  p.edge.pairs = arena.take<EdgePair>(static_cast<std::size_t>(Edge::capacity(g)));
+  p.edge.middle = arena.take<std::int32_t>(cells);
+  lay_out(arena, Sifted::amid_capacity(g), p.sifted.amid);
+  lay_out(arena, Sifted::outline_capacity(g), p.sifted.outline);
   Scratch &s = p.scratch;
+  s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
+  // What lies between the grids of the cascade stays 0.
+  for (float **sheet : {&s.level, &s.thin, &s.known, &s.open}) *sheet = arena.take<float>(grids_of(g));
+}
+
+void lay_out_registration(Arena &arena, Candidates &c) {
+  for (float **axis : {&c.x, &c.y, &c.z}) *axis = arena.take<float>(2 * kCandidateCapacity + kCandidatePad);
+  for (float **axis : {&c.loose[0], &c.loose[1], &c.loose[2], &c.over, &c.wall})
+    *axis = arena.take<float>(kLooseCapacity);
+  c.hash = arena.take<std::uint32_t>(kLooseCapacity);
+}
+
+void lay_out_sweep(Arena &arena, const Grid &g, Scratch &s) {
+  const auto cells = static_cast<std::size_t>(g.size());
   for (std::uint32_t **fan : {&s.fan.key, &s.fan.sides})
     *fan = arena.take<std::uint32_t>(static_cast<std::size_t>(Fan::kWays) *
                                      static_cast<std::size_t>(Fan::rings(g)));
-  s.way = arena.take<std::int32_t>(cells, 16);
-  s.ray = arena.take<std::int32_t>(cells, 16);
-  s.span = arena.take<std::int32_t>(cells, 16);
-  s.ring = arena.take<std::int32_t>(cells, 16);
+  for (std::int32_t **piece : {&s.way, &s.ray, &s.span, &s.ring}) *piece = arena.take<std::int32_t>(cells, 16);
   s.far = arena.take<float>(cells, 16);
-  for (std::uint8_t **bytes :
-       {&s.low, &s.high, &s.near_low, &s.near_high, &s.company, &s.mixed, &s.near_mixed, &s.row})
+}
+
+void lay_out_selection(Arena &arena, const Grid &g, Scratch &s) {
+  const auto cells = static_cast<std::size_t>(g.size()), row = static_cast<std::size_t>(g.nx) + 16;
+  for (std::uint8_t **bytes : {&s.near_low, &s.near_high, &s.company, &s.mixed, &s.near_mixed})
     *bytes = arena.take<std::uint8_t>(cells + 4 * row);
-  const std::size_t grids = 2 * cells + 8 * static_cast<std::size_t>(g.nx + g.ny) + 1024;
-  for (float **sheet : {&s.level, &s.thin, &s.known, &s.open, &s.share}) *sheet = arena.take<float>(grids);
-  for (std::int32_t **list : {&s.at, &s.above}) *list = arena.take<std::int32_t>(grids);
-  s.place = arena.take<std::int32_t>(cells, 16);
+}
+
+void lay_out_membrane(Arena &arena, const Grid &g, Scratch &s) {
+  s.share = arena.take<float>(grids_of(g));
+  s.above = arena.take<std::int32_t>(grids_of(g));
   s.fields.stride = Chequer::stride_of(g);
   s.fields.apart = s.fields.stride * (g.ny + 2) + 16;
   for (float **sorted :
@@ -88,21 +114,38 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
     sorted[1] = sorted[0] ? sorted[0] + s.fields.apart : nullptr;
   }
   s.blocks = arena.take<Block>(static_cast<std::size_t>(s.fields.apart));
-  s.runs = {arena.take<std::uint8_t>(cells), arena.take<std::uint8_t>(cells)};
-  for (float *&sums : s.rows) sums = arena.take<float>(cells, 32);
-  s.numbers = arena.take<double>(4 * cells);
-  lay_out(arena, Sifted::amid_capacity(g), p.sifted.amid);
-  lay_out(arena, Sifted::outline_capacity(g), p.sifted.outline);
-  Candidates &c = p.candidates;
-  for (float **axis : {&c.x, &c.y, &c.z}) *axis = arena.take<float>(2 * kCandidateCapacity + kCandidatePad);
-  for (float **axis : {&c.loose[0], &c.loose[1], &c.loose[2], &c.over, &c.wall})
-    *axis = arena.take<float>(kLooseCapacity);
-  c.hash = arena.take<std::uint32_t>(kLooseCapacity);
-  ViewRoom &v = p.view;
+}
+
+void lay_out_judgement(Arena &arena, const Grid &g, Scratch &s, ViewRoom &v) {
+  s.numbers = arena.take<double>(4 * static_cast<std::size_t>(g.size()));
   for (std::uint32_t **bins : {&v.returns, &v.usual}) *bins = arena.take<std::uint32_t>(ViewRoom::kBins);
   v.marks = arena.take<std::uint8_t>(ViewRoom::kBins);
-  p.edge.pairs = arena.take<EdgePair>(cells);
-  p.edge.middle = arena.take<std::int32_t>(cells);
+}
+
+// Stages that follow each other share memory: each begins where what several of them use ends.
+void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
+  const Grid &g = spec.grid;
+  const auto cells = static_cast<std::size_t>(g.size()), row = static_cast<std::size_t>(g.nx) + 16;
+  lay_out_lasting(arena, spec, p);
+  const std::size_t shared = arena.used;
+  lay_out_registration(arena, p.candidates);
+  arena.used = shared;
+  Scratch &s = p.scratch;
+  s.place = arena.take<std::int32_t>(cells, 16);
+  s.at = arena.take<std::int32_t>(grids_of(g));
+  for (std::uint8_t **bytes : {&s.low, &s.high, &s.row}) *bytes = arena.take<std::uint8_t>(cells + 4 * row);
+  const std::size_t stage = arena.used;
+  lay_out_sweep(arena, g, s);
+  arena.used = stage;
+  lay_out_selection(arena, g, s);
+  arena.used = stage;
+  for (int k = 0; k < 3; ++k) s.rows[k] = arena.take<float>(cells, 32);
+  const std::size_t last = arena.used;
+  for (int k = 3; k < 10; ++k) s.rows[k] = arena.take<float>(cells, 32);
+  arena.used = last;
+  lay_out_membrane(arena, g, s);
+  arena.used = last;
+  lay_out_judgement(arena, g, s, p.view);
 }
 
 void clear_cells(Cell *cells, std::size_t n) {
@@ -116,7 +159,7 @@ std::size_t Engine::required_bytes(const EngineSpec &spec) noexcept {
   Arena arena{nullptr};
   Pieces pieces;
   lay_out(arena, spec, pieces);
-  return arena.used;
+  return arena.most;
 }
 
 Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory, const Kernels &kernels) noexcept
@@ -124,7 +167,7 @@ Engine::Engine(const EngineSpec &spec, const Bed &bed, void *memory, const Kerne
   Arena arena{static_cast<char *>(memory)};
   Pieces pieces;
   lay_out(arena, spec, pieces);
-  std::memset(memory, 0, arena.used);
+  std::memset(memory, 0, arena.most);
   table_ = pieces.table;
   columns_ = pieces.columns;
   fresh_ = pieces.fresh;
@@ -169,7 +212,19 @@ Zone Engine::zone(double margin, double about) const noexcept {
 }
 
 void Engine::sift(const Cloud &cloud, const Pose &prior, double margin, double about) noexcept {
+  sifted_.clear();
   kernels_->sift(cloud, zone(margin, about), prior, margin, sifted_);
+}
+
+void Engine::begin_scan(const Pose &prior, double reach_m) noexcept {
+  sifted_.clear();
+  part_zone_ = zone(reach_m, reach_m > 0.0 ? outline_about(bed_, reach_m) : 0.0);
+  part_prior_ = prior;
+  part_margin_ = reach_m;
+}
+
+void Engine::add_part(const Cloud &part) noexcept {
+  kernels_->sift(part, part_zone_, part_prior_, part_margin_, sifted_);
 }
 
 void Engine::look_along(const float *directions, std::int64_t count, const Pose &prior, double reach_m,
@@ -181,8 +236,13 @@ void Engine::look_along(const float *directions, std::int64_t count, const Pose 
 
 Registration Engine::find_bed(const Cloud &cloud, const Pose &prior, const RegistrationPrior &std, bool rays,
                               double reach_m, const double *starts, int start_count) noexcept {
-  static constexpr double kPrior[6] = {};
   sift(cloud, prior, reach_m, outline_about(bed_, reach_m));
+  return find_sifted(prior, std, rays, reach_m, starts, start_count);
+}
+
+Registration Engine::find_sifted(const Pose &prior, const RegistrationPrior &std, bool rays, double reach_m,
+                                 const double *starts, int start_count) noexcept {
+  static constexpr double kPrior[6] = {};
   return register_scan(*kernels_, bed_, sifted_.outline, prior, std, starts == nullptr ? kPrior : starts,
                        start_count, rays, reach_m, candidates_);
 }
@@ -211,8 +271,12 @@ PassCounts Engine::rasterise(const Pose &pose, bool rays, const Runs *runs) noex
 }
 
 void Engine::resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept {
-  is_fresh_ = is_resolved_ = true;
   sift(cloud, pose, 0.0, 0.0);
+  resolve_sifted(pose, rays);
+}
+
+void Engine::resolve_sifted(const Pose &pose, bool rays) noexcept {
+  is_fresh_ = is_resolved_ = true;
   rasterise(pose, rays, &scratch_.runs);
 }
 

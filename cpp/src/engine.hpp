@@ -25,6 +25,12 @@ class Engine {
   // From the prior, or from several corrections of it (6 numbers each): the most probable of what is found.
   Registration find_bed(const Cloud &cloud, const Pose &prior, const RegistrationPrior &std, bool rays,
                         double reach_m, const double *starts = nullptr, int start_count = 1) noexcept;
+  // The same of a scan that comes in parts: where the bed may be, all its parts, what is found in what stays of
+  // them.
+  void begin_scan(const Pose &prior, double reach_m) noexcept;
+  void add_part(const Cloud &part) noexcept;
+  Registration find_sifted(const Pose &prior, const RegistrationPrior &std, bool rays, double reach_m,
+                           const double *starts = nullptr, int start_count = 1) noexcept;
   // What is known ahead of rays in these directions [3 * count], to find the bed from this prior within this
   // reach: reach.range holds RayReach::blocks(count).
   void look_along(const float *directions, std::int64_t count, const Pose &prior, double reach_m,
@@ -48,6 +54,8 @@ class Engine {
   SurfaceCounts finish(SurfacePrior prior) noexcept;
   // After finish() left cells unresolved: once more over each scan that was added, then finish() again.
   void resolve(const Cloud &cloud, const Pose &pose, bool rays) noexcept;
+  // The same over what stays of the scan that came in parts last.
+  void resolve_sifted(const Pose &pose, bool rays) noexcept;
   // After finish(): lowers what is hidden by the network of kHiddenWeights `weights`.
   void lower(const float *weights) noexcept { kernels_->lower_hidden(bed_, table_, weights, scratch_, map_); }
   // After finish(): the cells [at most grid.size()] without returns, how many, and their features, or nullptr.
@@ -89,6 +97,9 @@ class Engine {
   Edge edge_;
   Vec3 sensors_[kMostSensors];
   int sensor_count_ = 0;
+  Zone part_zone_{};  // of the scan that comes in parts,
+  Pose part_prior_{};
+  double part_margin_ = 0.0;
   Vec3 fresh_sensor_{};
   bool fresh_rays_ = false;
   bool is_empty_ = true, is_fresh_ = false, is_resolved_ = false;

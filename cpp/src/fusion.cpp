@@ -12,6 +12,11 @@ constexpr bool kSideBySide = false;
 
 }  // namespace
 
+NetMass net_mass(const Scale &scale, double gross, double gross_std) noexcept {
+  const double net = gross - scale.tare;
+  return {net, length(length(gross_std, scale.tare_std), scale.gain_std * net)};
+}
+
 Fused fuse(const Mixture &mixture, const Quantity &volume, double mass, double mass_std,
            const Evidence &evidence) noexcept {
   const Measured load{volume.value, symmetric_std(volume), mass, mass_std};

@@ -3,6 +3,7 @@
 // Nothing here allocates, throws or keeps anything; whatever the numbers, the work is bounded.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 
 #include "wetness.hpp"
@@ -19,6 +20,23 @@ struct Fused {
   bool has_wetness;  // false without a density, and where it is that of no waste
   Wetness wetness;
 };
+
+// A scale that was zeroed with the empty truck.
+struct Scale {
+  double tare, tare_std;  // kg; what has changed of it since, 1-sigma
+  double gain_std;        // 1-sigma, relative, of the net mass
+  double resolution;      // kg
+};
+
+struct NetMass {
+  double kg, std;
+};
+
+// From a gross mass and its standard uncertainty, kg: the reading's, the tare's and, on the net mass alone, the
+// gain's.
+NetMass net_mass(const Scale &scale, double gross, double gross_std) noexcept;
+// The standard uncertainty of a reading rounded to a scale's steps (GUM F.2.2.1).
+inline double rounding_std(double resolution) { return resolution / std::sqrt(12.0); }
 
 // Fuses a volume, m3, with a net mass and its standard uncertainty, kg, which err independently of each other.
 Fused fuse(const Mixture &mixture, const Quantity &volume, double mass, double mass_std,

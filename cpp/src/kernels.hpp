@@ -17,8 +17,8 @@ constexpr Isa kEveryIsa[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512, Isa::kNeo
 
 struct Kernels {
   const char *name;
-  // Takes from a scan what tells of a bed whose zone this is, as the prior has it, which may be off by `margin`
-  // m.
+  // Adds from a scan, or a part of one, what tells of a bed whose zone this is, as the prior has it, which may
+  // be off by `margin` m.
   void (*sift)(const Cloud &cloud, const Zone &zone, const Pose &prior, double margin, Sifted &out) noexcept;
   // Adds such points to the columns, seen from pose.t when `rays` is set; only those of `runs`, if any.
   PassCounts (*rasterise)(const Bed &bed, const Sifted &points, const Pose &pose, bool rays, bool has_fixtures,

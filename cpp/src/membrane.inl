@@ -177,7 +177,19 @@ struct Membrane {
       }
     return count;
   }
+  // The rows about each field are empty.
+  void empty_borders() const {
+    const int n = s.ny * fields.stride, border = fields.apart - n;
+    const auto empty = [](float *from, int count) {
+      std::memset(from, 0, static_cast<std::size_t>(count) * sizeof *from);
+    };
+    for (float *const *sorted : {fields.level, fields.thin, fields.share}) {
+      empty(sorted[0] - fields.stride, fields.stride);
+      for (const int colour : {0, 1}) empty(sorted[colour] + n, border);
+    }
+  }
   void hang(Block *blocks) const {
+    empty_borders();
     for (int iy = 0; iy < s.ny; ++iy) sort_row(iy);
     const int count = list_blocks(blocks);
     for (int sweep = 0; sweep <= kFineSweeps; ++sweep)

@@ -63,7 +63,8 @@ struct Trial {
 
 class Placer {
  public:
-  Placer(Engine &engine, const Cloud &cloud, const SensorPrior &prior) noexcept
+  // Without a cloud, over what the engine keeps of its parts.
+  Placer(Engine &engine, const Cloud *cloud, const SensorPrior &prior) noexcept
       : engine_(engine), cloud_(cloud), prior_(prior), scale_(engine.bed().scale) {}
 
   Placing run(bool find) noexcept {
@@ -72,21 +73,22 @@ class Placer {
     const bool lifted = find && !is_vague() && (told.found.above > kMuchAbove || told.found.tops < kPlainTops);
     if (!told.is_sound()) {
       engine_.drop();
+      if (cloud_ == nullptr) return {told.misfit(), 0, placement_of(told, false, true)};
       Trial elsewhere;
       return find_knocked(-std::numeric_limits<double>::infinity(), elsewhere) ? knocked(elsewhere)
                                                                                : misfit(told);
     }
     // Farther from where it is told than that leaves open.
     const bool strays = told.found.deviation(prior_.std, kLeastStd) > kMovedSigmas;
-    if (lifted || strays) {
+    if ((lifted || strays) && cloud_ != nullptr) {
       const double better = told.found.score + kMuchBetter;
       const bool is_better = lifted && is_lifted(better);
       Trial elsewhere;
       if ((is_better || strays) && find_knocked(better, elsewhere)) return knocked(elsewhere);
       if (is_better) return misfit(told);
-      engine_.pass(cloud_, told.found.pose, prior_.rays);
+      engine_.pass(*cloud_, told.found.pose, prior_.rays);
     }
-    return kept(told, strays);
+    return kept(told, strays, (lifted || strays) && cloud_ == nullptr);
   }
 
  private:
@@ -94,12 +96,15 @@ class Placer {
 
   Trial as_told() noexcept {
     const Registration found = Engine::told(prior_.pose, prior_.std);
-    return {found, engine_.pass(cloud_, found.pose, prior_.rays)};
+    if (cloud_ == nullptr) return {found, engine_.pass_found(found, prior_.rays)};
+    return {found, engine_.pass(*cloud_, found.pose, prior_.rays)};
   }
 
   Trial tried(const Pose &pose, const RegistrationPrior &std, double reach, const double *starts,
               int count) noexcept {
-    const Registration found = engine_.find_bed(cloud_, pose, std, prior_.rays, reach, starts, count);
+    const Registration found = cloud_ == nullptr
+                                   ? engine_.find_sifted(pose, std, prior_.rays, reach, starts, count)
+                                   : engine_.find_bed(*cloud_, pose, std, prior_.rays, reach, starts, count);
     return {found, engine_.pass_found(found, prior_.rays)};
   }
 
@@ -164,23 +169,27 @@ class Placer {
     return is_found;
   }
 
-  Placing kept(const Trial &trial, bool moved) noexcept {
+  Placement placement_of(const Trial &trial, bool moved, bool unsearched) const {
+    return {trial.found, trial.counts, prior_.rays, moved, unsearched};
+  }
+
+  Placing kept(const Trial &trial, bool moved, bool unsearched) noexcept {
     engine_.keep();
-    return {Misfit::kNone, 0, {trial.found, trial.counts, prior_.rays, moved}};
+    return {Misfit::kNone, 0, placement_of(trial, moved, unsearched)};
   }
 
   Placing knocked(Trial &trial) noexcept {
-    engine_.pass(cloud_, trial.found.pose, prior_.rays);
+    engine_.pass(*cloud_, trial.found.pose, prior_.rays);
     for (int i = 0; i < 6; ++i) {
       const double doubt = i < 3 ? kKnockedTranslation : kKnockedRotation;
       trial.found.covariance[7 * i] += doubt * doubt;
     }
-    return kept(trial, true);
+    return kept(trial, true, false);
   }
 
   // Why the bed is nowhere near: another unit, a sensor turned over, or another truck.
   Placing misfit(const Trial &told) noexcept {
-    const Placement placement{told.found, told.counts, prior_.rays, false};
+    const Placement placement = placement_of(told, false, false);
     Trial trial;
     int unit = 0;
     for (const double metres : kUnits) {
@@ -195,7 +204,7 @@ class Placer {
 
   bool is_covered() noexcept {
     engine_.clear();
-    engine_.add(cloud_, prior_.pose, prior_.rays);
+    engine_.add(*cloud_, prior_.pose, prior_.rays);
     engine_.finish({0.0, 0.0});
     return engine_.cover() == Cover::kSure;
   }
@@ -212,15 +221,32 @@ class Placer {
   }
 
   Engine &engine_;
-  const Cloud &cloud_;
+  const Cloud *cloud_;
   const SensorPrior &prior_;
   const double scale_;
 };
 
 }  // namespace
 
+SensorPrior SensorPrior::told(const Pose &pose, const RegistrationPrior &std, bool rays) noexcept {
+  constexpr double kLever = 3.0;  // m from the sensor to the bed: what an error of attitude is multiplied with
+  const double off = std.std_translation[0], turned = kLever * std.std_rotation[0];
+  SensorPrior prior{pose, std, std::sqrt(off * off + turned * turned), rays};
+  for (double *axes : {prior.std.std_translation, prior.std.std_rotation})
+    for (int i = 0; i < 3; ++i) axes[i] *= std::sqrt(2.0);
+  return prior;
+}
+
 Placing place(Engine &engine, const Cloud &cloud, const SensorPrior &prior, bool find) noexcept {
-  return Placer(engine, cloud, prior).run(find);
+  return Placer(engine, &cloud, prior).run(find);
+}
+
+void begin_scan(Engine &engine, const SensorPrior &prior, bool find) noexcept {
+  engine.begin_scan(prior.pose, find ? prior.reach(engine.bed()) : 0.0);
+}
+
+Placing place_parts(Engine &engine, const SensorPrior &prior, bool find) noexcept {
+  return Placer(engine, nullptr, prior).run(find);
 }
 
 Placing check_reference(Engine &engine, const Cloud &cloud, const Pose &pose, bool rays) noexcept {
@@ -229,7 +255,8 @@ Placing check_reference(Engine &engine, const Cloud &cloud, const Pose &pose, bo
   const Registration found = engine.find_bed(cloud, pose, std, rays, reach);
   const Trial trial{found, engine.pass_found(found, rays)};
   engine.drop();
-  return {trial.is_sound() ? Misfit::kNone : trial.misfit(), 0, {trial.found, trial.counts, rays, false}};
+  return {
+      trial.is_sound() ? Misfit::kNone : trial.misfit(), 0, {trial.found, trial.counts, rays, false, false}};
 }
 
 }  // namespace volest

@@ -12,6 +12,9 @@ struct SensorPrior {
   double std_m;           // how far the pose may put a point of the bed off, 1-sigma, m
   bool rays;              // the points share the sensor's place as their origin
 
+  // Of a pose told with these 1-sigma along and about each axis; m, rad. The empty bed was scanned from a told
+  // pose, too: the two err independently.
+  static SensorPrior told(const Pose &pose, const RegistrationPrior &std, bool rays) noexcept;
   // How far from where the prior has them walls are looked for, m.
   double reach(const Bed &bed) const { return clamp(3.0 * std_m, kLeastReach, kLargestReach) * bed.scale; }
 
@@ -24,6 +27,7 @@ struct Placement {
   PassCounts counts;  // its points by where they are
   bool rays;          // as the prior has it
   bool moved;         // the sensor is not where it was told
+  bool unsearched;    // a sensor that was knocked was to be looked for, but the points were gone
 };
 
 enum class Misfit {
@@ -52,6 +56,12 @@ struct Placing {
 // Puts one scan with at least one return into the engine, or tells why the bed is not in it. Without `find` the
 // pose is believed as it is told, unless the points say that the bed cannot be there.
 Placing place(Engine &engine, const Cloud &cloud, const SensorPrior &prior, bool find) noexcept;
+
+// A scan that comes in parts: to be begun, then given to the engine part by part, then placed by what the
+// engine keeps of them. Where the bed is in doubt `place` looks for it elsewhere, which takes all points again;
+// here that is left out and told.
+void begin_scan(Engine &engine, const SensorPrior &prior, bool find) noexcept;
+Placing place_parts(Engine &engine, const SensorPrior &prior, bool find) noexcept;
 
 // Whether the bed is in a scan that it was made from; a bed that was put together from anything else is not.
 Placing check_reference(Engine &engine, const Cloud &cloud, const Pose &pose, bool rays) noexcept;

@@ -2,8 +2,6 @@
 
 constexpr int kBlock = 256;  // points between two looks at whether there is room for more
 
-constexpr std::uint32_t kAll = 0xFFFFFFFFu;
-
 struct Sift {
   Affine along[2];           // x and y from the zone's middle, of where the sensor has a point
   float inner[2], outer[2];  // halves of the zone's edges, m
@@ -17,10 +15,6 @@ struct Sift {
       along[axis] = affine_of({row[0], row[1], row[2]}, zone.middle[axis] - t[axis]);
       inner[axis] = static_cast<float>(zone.inner[axis]);
       outer[axis] = static_cast<float>(zone.outer[axis]);
-    }
-    for (Stream *stream : {&out.amid, &out.outline}) {
-      stream->count = 0;
-      stream->keep = kAll;
     }
   }
 
@@ -111,16 +105,18 @@ struct Sift {
       const std::int64_t last = count - block < kBlock ? count : block + kBlock;
       const std::uint32_t keep = out.amid.keep | out.outline.keep;
       End amid(out.amid), outline(out.outline);
-      if (out.amid.keep == kAll && out.outline.keep == kAll) {
-        for_block(points, block, last,
-                  [&](V::F x, V::F y, V::F z, V::M real) { place<false>(x, y, z, real, amid, outline); });
-      } else if (keep == kAll) {
-        for_block(points, block, last,
-                  [&](V::F x, V::F y, V::F z, V::M real) { place<true>(x, y, z, real, amid, outline); });
+      if (out.amid.keep == Stream::kAll && out.outline.keep == Stream::kAll) {
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) __attribute__((always_inline)) {
+          place<false>(x, y, z, real, amid, outline);
+        });
+      } else if (keep == Stream::kAll) {
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) __attribute__((always_inline)) {
+          place<true>(x, y, z, real, amid, outline);
+        });
       } else {
         Stream some{held[0], held[1], held[2], kBlock, 0, keep};
         End end(some);
-        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) {
+        for_block(points, block, last, [&](V::F x, V::F y, V::F z, V::M real) __attribute__((always_inline)) {
           end.put(V::both(real, stays(hash_of(x, y, z), keep)), x, y, z);
         });
         const int left = static_cast<int>(end.count);

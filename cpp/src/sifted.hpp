@@ -13,6 +13,11 @@ struct Stream {
   int capacity, count;
   std::uint32_t keep;  // those stay whose hash has no other bits
 
+  static constexpr std::uint32_t kAll = 0xFFFFFFFFu;
+  void clear() {
+    count = 0;
+    keep = kAll;
+  }
   // Each point stands for so many: 1 << halvings().
   int halvings() const { return keep == 0 ? 32 : __builtin_clz(keep); }
 };
@@ -22,6 +27,10 @@ struct Sifted {
   Stream amid;     // well inside all walls: load, and what hangs over it
   Stream outline;  // about walls and wall tops, and just outside of them
 
+  void clear() {
+    amid.clear();
+    outline.clear();
+  }
   // So many points a cell tell all that its surface shows.
   static int amid_capacity(const Grid &g) { return g.size() < 2048 ? 16384 : 8 * g.size(); }
   static int outline_capacity(const Grid &g) {

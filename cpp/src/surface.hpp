@@ -70,7 +70,8 @@ struct Block {
   int at(int stride) const { return iy * stride + ix; }
 };
 
-// Room for what is needed only while a surface is made or judged.
+// Room for what is needed only while a surface is made or judged. Pieces that are never needed at the same time
+// share memory: of one stage none is left for the next but `runs`, for a second pass.
 struct Scratch {
   Fan fan;
   std::int32_t *way;   // [grid.size()] direction of each cell as a sensor sees it

@@ -36,7 +36,7 @@ struct CellTable {
   bool has_fixtures;
 
   // Cells along four walls, as many side by side as a leaning wall may cover; the rest is worked out each time.
-  static int capacity(const Grid &g) { return g.size() < 8 * (g.nx + g.ny) ? g.size() : 8 * (g.nx + g.ny); }
+  static int capacity(const Grid &g) { return g.size() < 4 * (g.nx + g.ny) ? g.size() : 4 * (g.nx + g.ny); }
 };
 
 void fill_table(const Bed &bed, CellTable &table) noexcept;

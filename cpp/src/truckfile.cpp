@@ -10,10 +10,22 @@ namespace {
 constexpr unsigned char kMagic[8] = {0x8B, 'V', 'L', 'S', 'T', '\r', '\n', 0x1A};
 constexpr std::size_t kHeader = 24, kEntry = 24, kMostSections = 64;
 constexpr std::size_t kSensorBytes = 192, kBedBytes = 368;
-constexpr double kFarthest = 1e4;  // m
-enum Tag { kTruckTag, kSensorsTag, kBedTag, kHiddenTag, kCalibrationTag, kProvenanceTag, kTags };
-constexpr char kTagText[kTags][5] = {"TRCK", "SENS", "BEDM", "HIDN", "CALI", "PROV"};
-constexpr bool kRequired[kTags] = {true, true, true, true, false, true};
+constexpr double kFarthest = 1e4;       // m
+constexpr double kLeastInwards = 0.5;   // of a wall's unit normal, along the bed's x or y
+constexpr double kLeastDensity = 1e-3;  // kg/m3, of any waste
+enum Tag {
+  kTruckTag,
+  kSensorsTag,
+  kBedTag,
+  kHiddenTag,
+  kCalibrationTag,
+  kProvenanceTag,
+  kScaleTag,
+  kWasteTag,
+  kTags
+};
+constexpr char kTagText[kTags][5] = {"TRCK", "SENS", "BEDM", "HIDN", "CALI", "PROV", "SCAL", "WAST"};
+constexpr bool kRequired[kTags] = {true, true, true, true, false, true, false, false};
 
 struct Section {
   std::size_t at, size;
@@ -143,7 +155,8 @@ TruckFileStatus read_bed(const unsigned char *data, Section section, TruckFile &
   for (int w = 0; w < kWalls; ++w) {
     const double *wall = n + 7 + 4 * w;
     bed.walls[w] = {{wall[0], wall[1], wall[2]}, wall[3]};
-    if (!(std::fabs(dot(bed.walls[w].n, bed.walls[w].n) - 1.0) < 1e-9))
+    const double inwards = w < kLeft ? wall[0] : wall[1], sign = w == kFront || w == kLeft ? -1.0 : 1.0;
+    if (!(std::fabs(dot(bed.walls[w].n, bed.walls[w].n) - 1.0) < 1e-9) || !(sign * inwards > kLeastInwards))
       return fail(TruckFileError::kValue, section.at + 16 + 8 * static_cast<std::size_t>(7 + 4 * w), name);
     bed.wall_std[w] = n[26 + w];
     bed.skin[w] = n[30 + w];
@@ -155,14 +168,49 @@ TruckFileStatus read_bed(const unsigned char *data, Section section, TruckFile &
       return fail(TruckFileError::kValue, section.at + 16 + 8 * 26, name);
   }
   std::memcpy(bed.rim, n + 23, sizeof bed.rim);
-  if (!(bed.grid.cell > 1e-4) || !(spec.dz > 1e-4) || !is_within(bed.scale, 1e-3, 1.0) ||
-      !(bed.floor_std >= 0.0))
+  if (!is_within(bed.grid.cell, 1e-4, 1.0) || !is_within(spec.dz, 1e-4, 1.0) ||
+      !is_within(bed.scale, 1e-3, 1.0) || !(bed.floor_std >= 0.0))
     return fail(TruckFileError::kValue, section.at + 16, name);
   if (!are_bounded<float>(at + kBedBytes, cells, kFarthest, wrong))
     return fail(TruckFileError::kValue, section.at + kBedBytes + wrong, name);
   bed.floor = reinterpret_cast<const float *>(at + kBedBytes);
   bed.fixtures = reinterpret_cast<const std::uint64_t *>(at + kBedBytes + floor_bytes);
   return fail(TruckFileError::kNone, 0);
+}
+
+// So many numbers, each within its range.
+template <std::size_t N>
+TruckFileStatus read_some(const unsigned char *data, Section section, const char *name, const double (&most)[N],
+                          double (&out)[N]) {
+  if (section.size != sizeof out) return fail(TruckFileError::kLength, section.at, name);
+  std::memcpy(out, data + section.at, sizeof out);
+  for (std::size_t i = 0; i < N; ++i)
+    if (!is_within(out[i], 0.0, most[i])) return fail(TruckFileError::kValue, section.at + 8 * i, name);
+  return fail(TruckFileError::kNone, 0);
+}
+
+TruckFileStatus read_scale(const unsigned char *data, Section section, TruckFile &out) {
+  constexpr double kMost[4] = {200000.0, 20000.0, 0.5, 1000.0};
+  double n[4] = {};
+  out.has_scale = section.present;
+  if (!section.present) return fail(TruckFileError::kNone, 0);
+  const TruckFileStatus status = read_some(data, section, kTagText[kScaleTag], kMost, n);
+  out.scale = {n[0], n[1], n[2], n[3]};
+  return status;
+}
+
+TruckFileStatus read_waste(const unsigned char *data, Section section, TruckFile &out) {
+  constexpr double kMost[6] = {5000.0, 2.0, 5000.0, 2.0, 1000.0, 1000.0}, kLeastPrior = 0.1;
+  double n[6] = {};
+  out.has_waste = section.present;
+  if (!section.present) return fail(TruckFileError::kNone, 0);
+  const TruckFileStatus status = read_some(data, section, kTagText[kWasteTag], kMost, n);
+  if (status.error != TruckFileError::kNone) return status;
+  out.waste = {n[0], n[1], n[2], n[3]};
+  out.prior = {n[4], n[5]};
+  const bool are_densities = n[0] >= kLeastDensity && n[0] < n[2] && n[1] > 0.0 && n[3] > 0.0;
+  if (are_densities && n[4] >= kLeastPrior && n[5] >= kLeastPrior) return status;
+  return fail(TruckFileError::kValue, section.at, kTagText[kWasteTag]);
 }
 
 template <class T>
@@ -233,6 +281,8 @@ TruckFileStatus read_truck_file(const unsigned char *data, std::size_t size, Tru
   const Section calibration = sections[kCalibrationTag];
   if (status.error == TruckFileError::kNone && calibration.present)
     status = check_numbers<double>(data, calibration, kTagText[kCalibrationTag], 1, kMostCalibration);
+  if (status.error == TruckFileError::kNone) status = read_scale(data, sections[kScaleTag], out);
+  if (status.error == TruckFileError::kNone) status = read_waste(data, sections[kWasteTag], out);
   if (status.error != TruckFileError::kNone) return status;
   out.hidden = reinterpret_cast<const float *>(data + sections[kHiddenTag].at);
   if (calibration.present) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine.hpp"
+#include "fusion.hpp"
 
 namespace volest {
 
@@ -43,6 +44,10 @@ struct TruckFile {
   const float *hidden;        // kHiddenWeights numbers
   const double *calibration;  // of volest/uncertainty.py; none: nullptr
   int calibration_count;
+  bool has_scale, has_waste;  // files of older versions tell neither
+  Scale scale;
+  WasteDensities waste;
+  BetaPrior prior;  // of the wet mass fraction
   const char *truck, *provenance;  // JSON for people and for Python; not ended by 0
   std::size_t truck_bytes, provenance_bytes;
 };

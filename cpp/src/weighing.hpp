@@ -58,11 +58,11 @@ constexpr std::int64_t weighing_blocks(std::int64_t count) noexcept { return cou
 // `resolution`: the scale's steps, kg; 0 when it has none.
 GrossMass settle(const WeightSeries &series, double resolution, const WeighingWorkspace &workspace) noexcept;
 
-// The last kKept samples of a scale, sample by sample, in 220 kB. settle() gives the bits of the free function
+// The last kKept samples of a scale, sample by sample, in 110 kB. settle() gives the bits of the free function
 // on these samples.
 class Weighing {
  public:
-  static constexpr std::int64_t kKept = 4096;
+  static constexpr std::int64_t kKept = 2048;
 
   void add(double time, double gross, bool moving) noexcept;
   void clear() noexcept;

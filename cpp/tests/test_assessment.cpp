@@ -87,7 +87,7 @@ void an_empty_bed_is_empty() {
 void nothing_inside_is_told() {
   const Box box;
   Rig rig(box);
-  const Placement nothing{Engine::told(kAbove, kStd), {}, true, false};
+  const Placement nothing{Engine::told(kAbove, kStd), {}, true, false, false};
   const PlacedScan scan{Points().cloud(), &nothing, 0};
   CHECK(assess(rig.engine, &scan, 1, kKnown, nullptr, 0).verdict == Verdict::kNothingInside);
 }

@@ -35,6 +35,7 @@ struct Sieve {
     sifted.outline = {room[3].data(), room[4].data(), room[5].data(), capacity, 0, 0};
   }
   const Sifted &operator()(const Cloud &cloud, const Kernels &kernels = best_kernels()) {
+    sifted.clear();
     kernels.sift(cloud, zone, kAbove, 0.1, sifted);
     CHECK(sifted.amid.count <= sifted.amid.capacity && sifted.outline.count <= sifted.outline.capacity);
     return sifted;

@@ -164,7 +164,7 @@ void sample_by_sample_is_as_all_at_once() {
     const Series last{{s.time.begin() + first, s.time.end()},
                       {s.gross.begin() + first, s.gross.end()},
                       {s.moving.begin() + first, s.moving.end()}};
-    CHECK(kept == (count < 4096 ? count : 4096));
+    CHECK(kept == (count < Weighing::kKept ? count : Weighing::kKept));
     CHECK(same(weighing->settle(5.0), weigh(last, 5.0)));
   }
 }
