@@ -47,7 +47,7 @@ struct TruckFile {
   bool has_scale, has_waste;  // files of older versions tell neither
   Scale scale;
   WasteDensities waste;
-  BetaPrior prior;  // of the wet mass fraction
+  BetaPrior prior;                 // of the wet mass fraction
   const char *truck, *provenance;  // JSON for people and for Python; not ended by 0
   std::size_t truck_bytes, provenance_bytes;
 };
