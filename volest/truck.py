@@ -14,7 +14,6 @@ import msgspec
 from msgspec import Meta
 
 from volest import truckfile
-from volest.catalogue import load_sensor, sensor_names
 from volest.errors import TruckError
 from volest.io.mesh import MESH_SUFFIXES
 from volest.pose import Pose
@@ -284,10 +283,14 @@ def _commissioned(path: Path) -> Truck:
 
 def _wavelength(model: str | None) -> float | None:
     """What the catalogue knows of it [nm]; a model that it lacks is told of elsewhere."""
-    known = _catalogue("sensors").get(model or "", {}).get("wavelength_nm")
-    if known is None and model in sensor_names():
-        return load_sensor(model).wavelength_nm
-    return known
+    if model is None:
+        return None
+    known: float | None = _catalogue("sensors").get(model, {}).get("wavelength_nm")
+    if known is not None:
+        return known
+    from volest.catalogue import load_sensor, sensor_names
+
+    return load_sensor(model).wavelength_nm if model in sensor_names() else None
 
 
 BED_RANGE_M = 4.0
@@ -300,8 +303,11 @@ def _range_noise(table: _SensorTable, where: str) -> float:
         return table.range_noise_m
     if table.model is None:
         return DEFAULT_RANGE_NOISE_M
-    if table.model not in _catalogue("sensors") and table.model in sensor_names():
-        return float(load_sensor(table.model).range_std_m(BED_RANGE_M))
+    if table.model not in _catalogue("sensors"):
+        from volest.catalogue import load_sensor, sensor_names
+
+        if table.model in sensor_names():
+            return float(load_sensor(table.model).range_std_m(BED_RANGE_M))
     return float(_entry("sensors", table.model, f"{where}.model")["range_noise_m"])
 
 
@@ -320,11 +326,12 @@ def _waste(table: _WasteTable, where: str) -> WasteProfile:
 
 def _loaded(profile: dict[str, Any], loading: str | None, where: str) -> dict[str, float]:
     """The densities of a profile whose waste is loaded otherwise than the profile has it."""
-    own = profile.get("loading", "loose")
-    told = own if loading is None else loading
-    to, since = _entry("loading", told, f"{where}: waste.loading"), _entry("loading", own, where)
     numbers = {name: float(profile[name]) for name in _WASTE_NUMBERS}
-    if told == own:
+    own = profile.get("loading", "loose")
+    if loading is None:
+        return numbers
+    to, since = _entry("loading", loading, f"{where}: waste.loading"), _entry("loading", own, where)
+    if loading == own:
         return numbers
     for part in ("dry", "wet"):
         numbers[f"{part}_kg_m3"] *= to[f"{part}_factor"] / since[f"{part}_factor"]

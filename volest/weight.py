@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from volest import _core
 from volest.errors import WeightError
 from volest.truck import Scale
-from volest.weighing import read_weights
 
 __all__ = ["GrossMass", "gross_mass", "mass_budget", "net_mass"]
 
@@ -51,6 +50,8 @@ def gross_mass(source: float | Path, scale: Scale) -> GrossMass:
     enough of its readings as stable, only these count.
     """
     if isinstance(source, Path):
+        from volest.weighing import read_weights
+
         series = read_weights(source, scale)
         columns = [series.time_s, series.gross_kg, series.speed_m_s]
         if series.stable is not None and (series.stable & np.isfinite(series.gross_kg)).sum() >= FEW_STABLE:
