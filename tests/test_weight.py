@@ -343,3 +343,10 @@ def test_net_masses_of_the_cases_are_within_their_uncertainty(cases: Path) -> No
     assert len(z) >= 15
     assert np.sqrt(np.mean(np.square(z))) < 1.5
     assert np.max(np.abs(z)) < 3.5
+
+
+def test_a_reading_that_an_indicator_calls_stable_may_stand_still() -> None:
+    time_s, gross_kg = np.arange(100) / 10.0, np.full(100, 6_240.0)
+    assert settle(time_s, gross_kg, 5.0).flags == ("weight_unstable",)
+    steady = settle(time_s, gross_kg, 5.0, filtered=True)
+    assert (steady.kg, steady.flags, steady.reasons) == (6_240.0, (), ())

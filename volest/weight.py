@@ -54,12 +54,13 @@ def gross_mass(source: float | Path, scale: Scale) -> GrossMass:
 
         series = read_weights(source, scale)
         columns = [series.time_s, series.gross_kg, series.speed_m_s]
-        if series.stable is not None and (series.stable & np.isfinite(series.gross_kg)).sum() >= FEW_STABLE:
+        filtered = series.stable is not None and (series.stable & np.isfinite(series.gross_kg)).sum() >= FEW_STABLE
+        if filtered:
             columns = [None if column is None else column[series.stable] for column in columns]
         time_s, gross_kg, speed_m_s = columns
         assert time_s is not None
         assert gross_kg is not None
-        gross = settle(time_s, gross_kg, scale.resolution_kg, speed_m_s)
+        gross = settle(time_s, gross_kg, scale.resolution_kg, speed_m_s, filtered=filtered)
         return replace(gross, reasons=gross.reasons + series.notes) if gross.flags else gross
     if not 0.0 < source < MAX_GROSS_KG:
         raise WeightError(f"gross weight: found {source:g} kg, expected above 0 and below {MAX_GROSS_KG:g} kg")
@@ -84,14 +85,18 @@ def settle(
     gross_kg: NDArray[np.float64],
     resolution_kg: float,
     speed_m_s: NDArray[np.float64] | None = None,
+    *,
+    filtered: bool = False,
 ) -> GrossMass:
     """The level of a series (N,), (N,) that bounces about it; samples that are no mass are dropouts.
 
-    Samples faster than 0.2 m/s by `speed_m_s` (N,) are left out; one whose speed is NaN counts as at rest. The method
-    is told in docs/weights.md, and `cpp/src/weighing.cpp` is it.
+    Samples faster than 0.2 m/s by `speed_m_s` (N,) are left out; one whose speed is NaN counts as at rest. Of readings
+    that an indicator `filtered` and calls stable it is no wonder that they stand still. The method is told in
+    docs/weights.md, and `cpp/src/weighing.cpp` is it.
     """
     moving = None if speed_m_s is None else np.abs(speed_m_s) > REST_M_S
     kg, std, drift, used, at_rest, bits = _core.settle(time_s, gross_kg, resolution_kg, moving)
+    bits &= ~_core.WEIGHT_STUCK if filtered else ~0
     reasons = tuple(words.format(drift=drift, used=used, at_rest=at_rest) for bit, words in REASONS if bits & bit)
     if bits & _core.WEIGHT_MISSING:
         return GrossMass(None, flags=("weight_missing",), reasons=reasons)
