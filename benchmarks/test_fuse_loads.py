@@ -31,12 +31,12 @@ def loads() -> Columns:
     return volume, std, volume - 1.96 * std, volume + 1.96 * std, gross, rng.uniform(15.0, 30.0, LOADS)
 
 
-def plain(loads: Columns) -> NDArray[np.float64]:
+def numpy_quotient(loads: Columns) -> NDArray[np.float64]:
     """Net mass over volume, and nothing else."""
     return (loads[4] - TARE_KG) / loads[0]
 
 
-def density_with_its_std(loads: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def numpy_density_with_std(loads: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Net mass over volume, with its standard uncertainty."""
     volume, std, _, _, gross, mass_std = loads
     density = (gross - TARE_KG) / volume
@@ -44,13 +44,13 @@ def density_with_its_std(loads: Columns) -> tuple[NDArray[np.float64], NDArray[n
 
 
 @GROUP
-@among(plain, density_with_its_std)
+@among(numpy_quotient, numpy_density_with_std)
 def test_numpy(measure: Measure, contender: object, loads: Columns) -> None:
     measure(lambda: contender(loads))  # type: ignore[operator]
 
 
 @GROUP
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, id="volest"), pytest.param(2, id="volest, two workers")])
 def test_volest(measure: Measure, loads: Columns, workers: int) -> None:
     out = FusedLoads.empty(LOADS)
     volume, std, lower, upper, gross, mass_std = loads
@@ -69,7 +69,7 @@ def test_fused_in_less_than_ten_times_the_densities(loads: Columns) -> None:
     best = {"density": np.inf, "fused": np.inf}
     for _ in range(7):
         begun = perf_counter()
-        density_with_its_std(loads)
+        numpy_density_with_std(loads)
         between = perf_counter()
         fuse_many(*loads[:4], net, loads[5], PROFILE, out=out)
         best["density"] = min(best["density"], between - begun)
