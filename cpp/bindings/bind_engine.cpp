@@ -158,12 +158,6 @@ void bind_engine(py::module_ &m) {
                              [](const Registration &r) { return py::array_t<double>(6, r.correction); })
       .def_property_readonly("covariance",
                              [](const Registration &r) { return py::array_t<double>({6, 6}, r.covariance); })
-      .def(
-          "deviation",
-          [](const Registration &r, const Doubles &std, double least) {
-            return r.deviation(prior_of(std), least);
-          },
-          py::arg("std"), py::arg("least"))
       .def_readonly("score", &Registration::score)
       .def_readonly("agreement", &Registration::agreement)
       .def_readonly("tops", &Registration::tops)
@@ -225,14 +219,6 @@ void bind_engine(py::module_ &m) {
             return e->finish({prior_height, prior_reach});
           },
           py::arg("prior_height") = 0.0, py::arg("prior_reach") = 0.0)
-      .def(
-          "resolve",
-          [](BoundEngine &e, const py::object &points, const Registration &found, bool rays) {
-            const Cloud cloud = view(points);
-            const py::gil_scoped_release release;
-            e->resolve(cloud, found.pose, rays);
-          },
-          py::arg("points"), py::arg("found"), py::arg("rays"))
       .def("lower_hidden", &lower_hidden_cells, py::arg("weights"))
       .def("hidden_features", &hidden_cells)
       .def("cover",

@@ -19,12 +19,7 @@ void estimate_in(const Blob &blob, const volest_options &options) {
          "a handle");
   static const Box box = small_box();
   static const Points points = scan_of(box);
-  const volest_cloud cloud{sizeof(volest_cloud),
-                           VOLEST_XYZ_F32,
-                           points.xyz.data(),
-                           static_cast<std::uint64_t>(points.count()),
-                           12,
-                           nullptr};
+  const volest_cloud cloud = cloud_of(points);
   expect(volest_add_scan(handle, 0, &cloud) == VOLEST_OK, "a scan to be taken");
   volest_set_gross(handle, 5000.0, 0.0);
   volest_result result{};

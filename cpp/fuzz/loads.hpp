@@ -22,6 +22,11 @@ inline void expect(bool holds, const char *what) {
 
 const Pose kMast{{0.6, 0, 0.8, 0, 1, 0, -0.8, 0, 0.6}, {-1.4, 0.1, 1.9}};
 
+inline volest_cloud cloud_of(const Points &points) {
+  return {sizeof(volest_cloud), VOLEST_XYZ_F32, points.xyz.data(), static_cast<std::uint64_t>(points.count()),
+          3 * sizeof(float),    nullptr};
+}
+
 inline Box small_box() { return Box({2.0, 1.0, 0.6, 0.02, 0.1, 0.003}); }
 
 // A heap, walls and their tops, the ground, as the sensor has them.

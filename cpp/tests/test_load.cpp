@@ -25,12 +25,7 @@ struct Handle {
     CHECK(made == VOLEST_OK || instructions != VOLEST_BEST);
   }
   void add(const Points &points) const {
-    const volest_cloud cloud{sizeof(volest_cloud),
-                             VOLEST_XYZ_F32,
-                             points.xyz.data(),
-                             static_cast<std::uint64_t>(points.count()),
-                             12,
-                             nullptr};
+    const volest_cloud cloud = cloud_of(points);
     CHECK(volest_add_scan(at, 0, &cloud) == VOLEST_OK);
   }
   void add_in_parts(const Points &points, std::int64_t size) const {
@@ -153,12 +148,7 @@ std::size_t depth_of(Call call) {
 std::size_t stack_of(std::uint32_t instructions, const Box &box, const Points &points) {
   const Handle handle(box, {kMast, identity()}, instructions);
   if (handle.at == nullptr) return 0;
-  const volest_cloud cloud{sizeof(volest_cloud),
-                           VOLEST_XYZ_F32,
-                           points.xyz.data(),
-                           static_cast<std::uint64_t>(points.count()),
-                           12,
-                           nullptr};
+  const volest_cloud cloud = cloud_of(points);
   volest_result result{};
   result.size = sizeof result;
   volest_handle *other = nullptr;

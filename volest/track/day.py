@@ -20,6 +20,7 @@ from volest.track.entry import Entry
 from volest.track.tracker import Tracker
 from volest.truck import Scale, Truck
 from volest.weighing import read_weights
+from volest.weighing.csvtable import number
 
 __all__ = ["Day", "DayError", "track_day"]
 
@@ -122,7 +123,7 @@ def _scans(folder: Path, truck: Truck) -> Iterator[_Scan]:
     for count, (where, row) in enumerate(_rows(path, SCANS)):
         if count >= MOST_SCANS:
             raise DayError(f"{where}: found more than {MOST_SCANS} scans, expected fewer")
-        time_s, sensor = _number(row["time_s"], f"{where}: time_s"), row["sensor"].strip()
+        time_s, sensor = number(row["time_s"], f"{where}: time_s", DayError), row["sensor"].strip()
         if not math.isfinite(time_s):
             raise DayError(f"{where}: time_s: found {row['time_s'][:40]!r}, expected seconds")
         if (ids and sensor not in ids) or (not ids and sensor):
@@ -151,7 +152,9 @@ def _positions(folder: Path) -> NDArray[np.float64]:
     path = folder / "gps.csv"
     if not path.exists():
         return np.zeros((0, 4))
-    rows = [[_number(row[name], f"{where}: {name}") for name in POSITIONS] for where, row in _rows(path, POSITIONS)]
+    rows = [
+        [number(row[name], f"{where}: {name}", DayError) for name in POSITIONS] for where, row in _rows(path, POSITIONS)
+    ]
     return _ordered(np.array(rows, dtype=np.float64).reshape(-1, 4))
 
 
@@ -183,13 +186,3 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DayError(f"{path}: cannot be read ({reason}); expected a CSV file") from error
-
-
-def _number(text: str, where: str) -> float:
-    """A number; NaN where it is blank or not finite."""
-    text = text.strip()
-    try:
-        value = float(text) if text else math.nan
-    except ValueError:
-        raise DayError(f"{where}: found {text[:40]!r}, expected a number") from None
-    return value if math.isfinite(value) else math.nan

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from volest.errors import WeightError
+from volest.errors import InputError, WeightError
 from volest.scale import Scale
 from volest.weighing.cells import gross_of_cells
 from volest.weighing.series import WeightSeries
 
-__all__ = ["read_csv"]
+__all__ = ["number", "read_csv"]
 
 MAX_BYTES = 50_000_000
 EXPECTED = "a gross weight in kg or a CSV file"
@@ -77,7 +77,7 @@ def _parse(lines: Iterable[str], path: Path, scale: Scale) -> dict[str, Array]:
         if len(row) != len(header):
             raise WeightError(f"{path}: line {rows.line_num}: found {len(row)} columns, expected {len(header)}")
         for index, name, values in columns:
-            values.append(_number(row[index], f"{path}: line {rows.line_num}: {name}"))
+            values.append(number(row[index], f"{path}: line {rows.line_num}: {name}"))
     return {name: np.array(values, dtype=np.float64) for _, name, values in columns}
 
 
@@ -93,10 +93,11 @@ def _wanted(header: list[str], path: Path, scale: Scale) -> list[str]:
     return must + may
 
 
-def _number(text: str, where: str) -> float:
+def number(text: str, where: str, error: type[InputError] = WeightError) -> float:
+    """The number of a cell; NaN where it is blank or not finite, `error` naming the place where it is none."""
     text = text.strip()
     try:
         value = float(text) if text else math.nan
     except ValueError:
-        raise WeightError(f"{where}: found {text[:40]!r}, expected a number") from None
+        raise error(f"{where}: found {text[:40]!r}, expected a number") from None
     return value if math.isfinite(value) else math.nan
