@@ -73,25 +73,12 @@ bool is_same(const Cloud &a, const Cloud &b) {
 
 }  // namespace
 
-const char *const kLoadFlagNames[kLoadFlags] = {"occluded",
-                                                "sparse",
-                                                "sensor_moved",
-                                                "overhang",
-                                                "empty",
-                                                "carry_back",
-                                                "unfamiliar",
-                                                "dust",
-                                                "tarp",
-                                                "dirty_window",
-                                                "load_moved",
-                                                "no_points",
-                                                "no_bed",
-                                                "wrong_unit",
-                                                "upside_down",
-                                                "wrong_truck",
-                                                "weight_missing",
-                                                "weight_unstable",
-                                                "weight_volume_mismatch"};
+const char *flag_name(int i) noexcept {
+  static constexpr const char *kRefusals[kLoadFlags - kFlags] = {
+      "no_points",   "no_bed",         "wrong_unit",      "upside_down",
+      "wrong_truck", "weight_missing", "weight_unstable", "weight_volume_mismatch"};
+  return i < kFlags ? kFlagNames[i] : kRefusals[i - kFlags];
+}
 
 bool calibration_of(const TruckFile &file, Calibration &out) noexcept {
   constexpr int kNumbers = sizeof(Calibration) / sizeof(double);

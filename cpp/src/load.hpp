@@ -23,17 +23,18 @@ enum Unchecked : std::uint32_t {
 
 // Why a scan is not of the bed, beyond the flags of an assessment: bits.
 enum RefusalFlag : std::uint32_t {
-  kNoPoints = 1u << 11,
-  kNoBed = 1u << 12,
-  kWrongUnit = 1u << 13,
-  kUpsideDownFlag = 1u << 14,
-  kWrongTruck = 1u << 15,
-  kMassMissing = 1u << 16,
-  kMassUnstable = 1u << 17,
-  kMassMismatch = 1u << 18,
+  kNoPoints = 1u << kFlags,
+  kNoBed = 1u << (kFlags + 1),
+  kWrongUnit = 1u << (kFlags + 2),
+  kUpsideDownFlag = 1u << (kFlags + 3),
+  kWrongTruck = 1u << (kFlags + 4),
+  kMassMissing = 1u << (kFlags + 5),
+  kMassUnstable = 1u << (kFlags + 6),
+  kMassMismatch = 1u << (kFlags + 7),
 };
-constexpr int kLoadFlags = 19;
-extern const char *const kLoadFlagNames[kLoadFlags];
+constexpr int kLoadFlags = kFlags + 8;
+// The name of the flag in bit i, of an assessment or a refusal.
+const char *flag_name(int i) noexcept;
 
 enum class LoadStatus { kOk, kDegraded, kRejected };
 

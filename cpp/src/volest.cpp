@@ -223,7 +223,7 @@ const char *volest_status_text(int status) {
 
 const char *volest_flag_name(std::uint32_t flag) {
   for (int i = 0; i < kLoadFlags; ++i)
-    if (flag == 1u << i) return kLoadFlagNames[i];
+    if (flag == 1u << i) return flag_name(i);
   return "unknown";
 }
 
