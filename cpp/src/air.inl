@@ -108,21 +108,21 @@ struct Sweep {
   // Puts the rays into the fan, then lets each ring take over what the ring behind it knows.
   void spread() const {
     std::uint32_t *key = scratch.fan.key;
-    const int count = rings.last - rings.first + 3;
+    const int count = rings.last - rings.first + 3, cells = bed.grid.size();
     std::memset(key, 0, sizeof(std::uint32_t) * Fan::kWays * static_cast<std::size_t>(count));
     const std::int32_t *places = scratch.place, *rays = scratch.ray;
-    for (int i = 0; i < bed.grid.size(); i += kFew) find_lowest(i);
-    for (int i = 0; i < bed.grid.size(); ++i) {
+    for (int i = 0; i < cells; i += kFew) find_lowest(i);
+    for (int i = 0; i < cells; ++i) {
       const auto ray = static_cast<std::uint32_t>(rays[i]), at = key[places[i]];
       key[places[i]] = ray > at ? ray : at;
     }
+    std::memset(scratch.fan.sides + (count - 1) * Fan::kWays, 0, sizeof(std::uint32_t) * Fan::kWays);
     for (int ring = count - 2; ring >= 0; --ring) {
       std::uint32_t *near = key + ring * Fan::kWays;
       const std::uint32_t *beyond = near + Fan::kWays;
       for (int w = 0; w < Fan::kWays; ++w) near[w] = beyond[w] > near[w] ? beyond[w] : near[w];
+      join_sides(near, scratch.fan.sides + ring * Fan::kWays);
     }
-    for (int ring = 0; ring < count; ++ring)
-      join_sides(key + ring * Fan::kWays, scratch.fan.sides + ring * Fan::kWays);
   }
 
   // Of each direction and its neighbours to either side the lowest ray.
@@ -149,10 +149,11 @@ struct Sweep {
 
   void lower_bounds(FreeAir &air) const {
     const Grid &g = bed.grid;
+    const int cells = g.size();
     std::int32_t *lowest = scratch.ray;
-    for (int i = 0; i < g.size(); ++i)
+    for (int i = 0; i < cells; ++i)
       lowest[i] = table.kind[i] == CellKind::kOut ? 0 : static_cast<std::int32_t>(ray_over(i));
-    for (int i = 0; i < g.size(); i += kFew) {
+    for (int i = 0; i < cells; i += kFew) {
       const FewFloats far = lanes_at<FewFloats>(scratch.far + i);
       const FewInts ring = lanes_at<FewInts>(scratch.ring + i) - rings.first,
                     ray = lanes_at<FewInts>(lowest + i);

@@ -27,18 +27,15 @@ enum Sum {
 
 // A sum is made in sixteen parts, whatever a vector holds.
 struct RowSums {
-  alignas(64) float parts[kSums][kSixteen];
+  Wide parts[kSums][kSixteen / kWide];
   double whole[kSums];
 
-  void add(Sum s, int first, Wide v) {
-    float *part = parts[s] + first % kSixteen;
-    put(part, wide_at(part) + v);
-  }
+  void add(Sum s, int first, Wide v) { parts[s][first % kSixteen / kWide] += v; }
   void flush() {
     for (int s = 0; s < kSums; ++s)
-      for (float &part : parts[s]) {
-        whole[s] += static_cast<double>(part);
-        part = 0.0f;
+      for (Wide &part : parts[s]) {
+        for (int lane = 0; lane < kWide; ++lane) whole[s] += static_cast<double>(part[lane]);
+        part = Wide{};
       }
   }
 };

@@ -60,10 +60,12 @@ struct MillimetrePoints {
   }
 };
 
-// Ranges as floats; what is too great for an int32 is no measurement anyway.
-template <class Range>
-inline V::F floats_at(const Range *p) {
-  return wide_floats(wide_ints_at(p));
+// Ranges as floats.
+inline V::F floats_at(const std::uint16_t *p) { return wide_floats(wide_ints_at(p)); }
+inline V::F floats_at(const std::uint32_t *p) {
+  V::U v;
+  std::memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, V::F);
 }
 inline V::F floats_at(const float *p) { return V::load(p); }
 
@@ -75,6 +77,17 @@ struct RangePoints {
   const std::uint32_t *reach;  // of blocks of rays, or nullptr
 
   static constexpr bool kMaySkip = true;
+  // Whether none of these rays, a whole block of them, has a return: the sky gives none.
+  bool is_void(std::int64_t first, std::int64_t count) const {
+    const char *at = reinterpret_cast<const char *>(range + first);
+    V::U any{};
+    for (const char *end = at + count * static_cast<std::int64_t>(sizeof(Range)); at < end; at += sizeof any) {
+      V::U some;
+      std::memcpy(&some, at, sizeof some);
+      any |= some;
+    }
+    return V::mask(V::none(any)) == V::mask(V::first(V::kLanes));
+  }
   // Whether no ray of a whole block ends where it would tell of the bed.
   bool tells_nothing(std::int64_t first, int count) const {
     if (reach == nullptr || count < RayReach::kRays) return false;
@@ -88,13 +101,9 @@ struct RangePoints {
   }
   void load(std::int64_t first, int count, V::F &x, V::F &y, V::F &z) const {
     PackedPoints{reinterpret_cast<const char *>(directions)}.load(first, count, x, y, z);
-    float v[V::kLanes] = {};
-    if (count == V::kLanes) {
-      for (int i = 0; i < V::kLanes; ++i) v[i] = static_cast<float>(range[first + i]);
-    } else {
-      for (int i = 0; i < count; ++i) v[i] = static_cast<float>(range[first + i]);
-    }
-    const V::F metres = V::load(v) * V::set(kMillimetre);
+    Range last[V::kLanes] = {};
+    if (count < V::kLanes) std::memcpy(last, range + first, static_cast<std::size_t>(count) * sizeof(Range));
+    const V::F metres = floats_at(count < V::kLanes ? last : range + first) * V::set(kMillimetre);
     x = x * metres;
     y = y * metres;
     z = z * metres;

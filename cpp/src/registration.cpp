@@ -345,7 +345,6 @@ Solution solve(const Problem &problem, const double start[6], double reach) {
     if (moved < 0.0 || (is_last && moved < kSettled)) break;
     width *= shrink;
   }
-  rate(problem, s);
   return s;
 }
 
@@ -355,10 +354,10 @@ void refine(const Problem &problem, Solution &s) {
   const double finest = kFinest * problem.bed.scale;
   for (int step = 0; step < kRefinements; ++step)
     if (improve(problem, finest, s, sum_outline, kRelax) < 0.0) return;
-  rate(problem, s);
 }
 
-void keep_better(const Solution &other, Solution &best) {
+void keep_better(const Problem &problem, Solution other, Solution &best) {
+  rate(problem, other);
   if (other.score > best.score) best = other;
 }
 
@@ -388,12 +387,15 @@ Registration register_scan(const Kernels &kernels, const Bed &bed, const Stream 
   }
   // A wide kernel finds what is far off, but may settle on a tarp roll beside a wall top; a narrow one the
   // reverse.
+  const bool is_wide = reach > 1.5 * cautious;
   Solution best = solve(problem, starts, cautious);
+  if (is_wide || start_count > 1) rate(problem, best);
   for (int k = 0; k < start_count; ++k) {
-    if (k > 0) keep_better(solve(problem, starts + 6 * k, cautious), best);
-    if (reach > 1.5 * cautious) keep_better(solve(problem, starts + 6 * k, reach), best);
+    if (k > 0) keep_better(problem, solve(problem, starts + 6 * k, cautious), best);
+    if (is_wide) keep_better(problem, solve(problem, starts + 6 * k, reach), best);
   }
   refine(problem, best);
+  rate(problem, best);
   Registration result{};
   result.pose = compose(motion_of(problem, best.correction), prior);
   std::memcpy(result.correction, best.correction, sizeof result.correction);

@@ -79,7 +79,10 @@ struct Sift {
   template <class Points, class Use>
   static void for_block(const Points &points, std::int64_t block, std::int64_t end, Use use) {
     V::F x, y, z;
-    if (!Points::kMaySkip && end - block == kBlock) {
+    const bool is_whole = end - block == kBlock;
+    if constexpr (Points::kMaySkip) {
+      if (is_whole && points.is_void(block, kBlock)) return;
+    } else if (is_whole) {
       for (std::int64_t i = block; i < end; i += V::kLanes) {
         points.load(i, V::kLanes, x, y, z);
         use(x, y, z, V::first(V::kLanes));

@@ -225,12 +225,12 @@ void mark_blind(const Cells &cells, const Sighting &sensor, const Kernels &kerne
 bool may_be_blind(const Grid &g, const std::uint8_t *state, double distance, std::uint8_t *begins) noexcept {
   const double cells = 2.0 * kSlack * kBinAngle * distance / g.cell + 0.5;
   if (!(cells < (g.nx < g.ny ? g.nx : g.ny) + 1)) return false;
-  const int side = cells < 1.0 ? 1 : static_cast<int>(cells);
-  for (int i = 0; i < g.size(); ++i) begins[i] = is_unseen(state[i]);
+  const int side = cells < 1.0 ? 1 : static_cast<int>(cells), size = g.size();
+  for (int i = 0; i < size; ++i) begins[i] = is_unseen(state[i]);
   // Whether a run of so many begins in a cell: first along y, then of such along x, where what runs on into the
   // next row is not looked at.
   for (const int next : {g.nx, 1}) {
-    const int n = next == 1 ? (g.ny - side + 1) * g.nx : g.size();
+    const int n = next == 1 ? (g.ny - side + 1) * g.nx : size;
     for (int held = 1, step; held < side; held += step) {
       step = held < side - held ? held : side - held;
       for (int i = 0; i + step * next < n; ++i) begins[i] &= begins[i + step * next];
