@@ -11,7 +11,7 @@ from volest.jit import kernel
 from volest.simulate.raycast import Hits
 from volest.simulate.scene import SensorScene
 
-__all__ = ["Shoot", "footprints", "neighbour"]
+__all__ = ["Shoot", "footprints"]
 
 Floats = NDArray[np.float64]
 Rays = NDArray[np.intp]
@@ -40,9 +40,9 @@ def footprints(shoot: Shoot, sensor: SensorScene, directions: Floats, hits: Hits
         return
     ranges, light = np.empty((7, len(rays))), np.empty((7, len(rays)))
     ranges[0], light[0] = hits.range_m[rays], reflectance[rays] * hits.cosine[rays]
-    for k, beam in enumerate(_around(sensor, directions[rays], ranges[0])):
-        met, sent_back = shoot(rays, beam)
-        ranges[k + 1], light[k + 1] = met.range_m, sent_back * met.cosine
+    aside = _around(sensor, directions[rays], ranges[0])
+    met, sent_back = shoot(np.repeat(rays, 6), aside.reshape(-1, 3))
+    ranges[1:], light[1:] = met.range_m.reshape(-1, 6).T, (sent_back * met.cosine).reshape(-1, 6).T
     told, strength = np.empty(len(rays)), np.empty(len(rays))
     _resolve(ranges, light, SHARES, sensor.noise.mix_reach_m, TELLS[sensor.beam.tells], told, strength)
     hits.range_m[rays] = told
@@ -54,39 +54,46 @@ def _near_edges(sensor: SensorScene, hits: Hits) -> Rays:
     """Numbers of the rays of which a part may meet another surface than the middle."""
     if sensor.pattern in ("rosette", "line"):  # no neighbour tells of an edge: look everywhere
         return np.arange(len(hits.range_m))
-    shape = (sensor.rows, sensor.columns)
-    true, part = hits.range_m.reshape(shape), hits.part.reshape(shape)
-    edge = np.zeros(shape, dtype=bool)
-    for axis in (0, 1):
-        for towards in (1, -1):
-            other, other_part = (neighbour(sensor, values, axis, towards) for values in (true, part))
-            with np.errstate(invalid="ignore"):
-                edge |= (np.abs(other - true) > EDGE_STEP_M) | (other_part != part)
+    edge = np.zeros((sensor.rows, sensor.columns), dtype=np.bool_)
+    _bends(hits.range_m.reshape(edge.shape), sensor.pattern == "spinning", edge)
     return np.flatnonzero(edge)
 
 
-def neighbour(sensor: SensorScene, values: NDArray, axis: int, towards: int) -> NDArray:  # type: ignore[type-arg]
-    """Each ray's neighbour's value; beyond the outermost ray, unless the sensor turns, that of the ray itself."""
-    beside = np.roll(values, towards, axis)
-    if axis == 0 or sensor.pattern == "camera":
-        end = 0 if towards == 1 else -1
-        np.moveaxis(beside, axis, 0)[end] = np.moveaxis(values, axis, 0)[end]
-    return beside
+@kernel
+def _bends(ranges: Floats, is_round: bool, edge: NDArray[np.bool_]) -> None:
+    """Where ranges leave the plane through both neighbours, where 1 / range is linear, by an edge's step."""
+    rows, columns = ranges.shape
+    for row in range(rows):
+        for column in range(columns):
+            here = ranges[row, column]
+            above, below = ranges[max(row - 1, 0), column], ranges[min(row + 1, rows - 1), column]
+            left, right = ranges[row, column - 1], ranges[row, (column + 1) % columns]
+            if not is_round:
+                left, right = ranges[row, max(column - 1, 0)], ranges[row, min(column + 1, columns - 1)]
+            if here == np.inf:
+                edge[row, column] = min(min(above, below), min(left, right)) < np.inf
+                continue
+            upright = (
+                abs(1.0 / above + 1.0 / below - 2.0 / here) if 0 < row < rows - 1 else abs(1.0 / above - 1.0 / below)
+            )
+            level = abs(1.0 / left + 1.0 / right - 2.0 / here)
+            edge[row, column] = max(upright, level) * here * here > EDGE_STEP_M
 
 
-def _around(sensor: SensorScene, directions: Floats, range_m: Floats) -> list[Floats]:
-    """Six directions (M, 3) each about the middles of beams, which widen from the window on."""
+def _around(sensor: SensorScene, directions: Floats, range_m: Floats) -> Floats:
+    """Six directions (M, 6, 3) about the middles of beams, which widen from the window on."""
     assert sensor.beam is not None
     at = np.where(np.isfinite(range_m), np.maximum(range_m, 0.1), 10.0)
     half = [np.radians(angle) / 2.0 + sensor.beam.aperture_m / (2.0 * at) for angle in sensor.beam.divergence_deg]
     across = np.cross([0.0, 0.0, 1.0], directions)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
     up = np.cross(directions, across)
-    beams = []
-    for angle in np.arange(6) * np.pi / 3.0:
-        aside = RING * (np.cos(angle) * half[0])[:, None] * across + RING * (np.sin(angle) * half[1])[:, None] * up
-        beam = directions + aside
-        beams.append(beam / np.linalg.norm(beam, axis=1, keepdims=True))
+    angles = np.arange(6) * np.pi / 3.0
+    beams: Floats = directions[:, None] + RING * (
+        (half[0][:, None] * np.cos(angles))[..., None] * across[:, None]
+        + (half[1][:, None] * np.sin(angles))[..., None] * up[:, None]
+    )
+    beams /= np.linalg.norm(beams, axis=-1, keepdims=True)
     return beams
 
 

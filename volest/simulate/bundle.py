@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from volest.jit import kernel
 
-__all__ = ["BUNDLE", "advance", "box", "clip", "cones", "gather", "meet", "within_reach"]
+__all__ = ["BUNDLE", "advance", "boxes", "clip", "cones", "gather", "meet", "passes_by", "width", "within_reach"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -34,15 +34,47 @@ def gather(vectors: Floats, first: int, count: int, x: Floats, y: Floats, z: Flo
 
 
 @kernel
-def box(x: Floats, y: Floats, z: Floats, low: Floats, high: Floats) -> float:
-    """The least and the greatest of a bundle's components, into low (3,) and high (3,); its greatest width."""
-    ax, ay, az = x[0], y[0], z[0]
-    bx, by, bz = ax, ay, az
-    for r in range(1, BUNDLE):
-        ax, ay, az = min(ax, x[r]), min(ay, y[r]), min(az, z[r])
-        bx, by, bz = max(bx, x[r]), max(by, y[r]), max(bz, z[r])
-    low[0], low[1], low[2], high[0], high[1], high[2] = ax, ay, az, bx, by, bz
-    return float(max(bx - ax, by - ay, bz - az))
+def boxes(directions: Floats) -> Floats:
+    """(N / 64, 6): of each bundle the least x, y, z and the greatest."""
+    found = np.empty(((len(directions) + BUNDLE - 1) // BUNDLE, 6))
+    for k in range(len(found)):
+        first = k * BUNDLE
+        ax, ay, az = directions[first]
+        bx, by, bz = ax, ay, az
+        for r in range(first + 1, min(first + BUNDLE, len(directions))):
+            x, y, z = directions[r, 0], directions[r, 1], directions[r, 2]
+            ax, ay, az = min(ax, x), min(ay, y), min(az, z)
+            bx, by, bz = max(bx, x), max(by, y), max(bz, z)
+        found[k] = ax, ay, az, bx, by, bz
+    return found
+
+
+@kernel
+def width(bundle: Floats) -> float:
+    """The greatest width of a box of directions."""
+    return float(max(bundle[3] - bundle[0], bundle[4] - bundle[1], bundle[5] - bundle[2]))
+
+
+@kernel
+def passes_by(
+    origin: Floats, bundle: Floats, low: tuple[float, float, float], high: tuple[float, float, float]
+) -> bool:
+    """Whether no ray with a direction in a box can come into an upright box: along some axis it is past it."""
+    soonest = 0.0  # before that no ray is within, along any axis
+    for axis in range(3):
+        if origin[axis] > high[axis]:
+            slowest = bundle[axis]
+            soonest = max(soonest, (high[axis] - origin[axis]) / slowest if slowest < 0.0 else np.inf)
+        elif origin[axis] < low[axis]:
+            slowest = bundle[3 + axis]
+            soonest = max(soonest, (low[axis] - origin[axis]) / slowest if slowest > 0.0 else np.inf)
+    soonest *= 1.0 - SLACK
+    for axis in range(3):
+        if bundle[axis] > 0.0 and origin[axis] + soonest * bundle[axis] > high[axis] + SLACK:
+            return True
+        if bundle[3 + axis] < 0.0 and origin[axis] + soonest * bundle[3 + axis] < low[axis] - SLACK:
+            return True
+    return soonest == np.inf
 
 
 @kernel
@@ -68,12 +100,12 @@ def cones(triangles: Floats, origin: Floats) -> Floats:
 
 
 @kernel
-def within_reach(seen: Floats, low: Floats, high: Floats, margin: Floats, found: Ints) -> int:
+def within_reach(seen: Floats, bundle: Floats, margin: Floats, found: Ints) -> int:
     """How many triangles some ray with a direction within a box may meet; their numbers in `found`.
 
     A ray d meets one only if N d, U d, V d and (N - U - V) d have the sign of c, for N = e2 x e1, U = e2 x s, V = q.
     """
-    ax, ay, az, bx, by, bz = low[0], low[1], low[2], high[0], high[1], high[2]
+    ax, ay, az, bx, by, bz = bundle[0], bundle[1], bundle[2], bundle[3], bundle[4], bundle[5]
     for k in range(seen.shape[1]):
         sign = 1.0 if seen[12, k] > 0.0 else -1.0
         e1x, e1y, e1z = sign * seen[0, k], sign * seen[1, k], sign * seen[2, k]

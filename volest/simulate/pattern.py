@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,28 +22,41 @@ def ray_directions(sensor: SensorScene, frame: int = 0) -> Floats:
 
     Rays of a rosette go elsewhere in each frame; those of the others do not.
     """
-    if sensor.pattern == "camera":
-        up = np.tan(np.radians(sensor.vertical_fov_deg) / 2.0) * _pixels(sensor.rows)[:, None]
-        left = np.tan(np.radians(sensor.horizontal_fov_deg) / 2.0) * _pixels(sensor.columns)[None, :]
-        directions: Floats = np.stack(
-            np.broadcast_arrays(1.0 + 0.0 * (up + left), left + 0.0 * up, up + 0.0 * left), -1
-        )
+    if sensor.pattern == "rosette":
+        return _towards(*_rosette(sensor, frame))
+    fov = sensor.vertical_fov_deg, sensor.horizontal_fov_deg
+    return _steady(sensor.pattern, sensor.rows, sensor.columns, *fov, sensor.elevations_deg)
+
+
+@lru_cache(maxsize=4)
+def _steady(
+    pattern: str, rows: int, columns: int, vertical_fov_deg: float, horizontal_fov_deg: float,
+    elevations_deg: tuple[float, ...],
+) -> Floats:  # fmt: skip
+    """The rays of a sensor of which all frames are alike; not to be written to."""
+    if pattern == "camera":
+        up = np.tan(np.radians(vertical_fov_deg) / 2.0) * _pixels(rows)[:, None]
+        left = np.tan(np.radians(horizontal_fov_deg) / 2.0) * _pixels(columns)[None, :]
+        parts = np.broadcast_arrays(1.0 + 0.0 * (up + left), left + 0.0 * up, up + 0.0 * left)
+        directions: Floats = np.stack(parts, axis=-1)
         directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-        return directions
-    if sensor.pattern == "spinning":
-        elevation = row_elevations(sensor)[:, None]
-        azimuth = -2.0 * np.pi * (np.arange(sensor.columns) + 0.5)[None, :] / sensor.columns
-    elif sensor.pattern == "line":
-        half = np.radians(sensor.horizontal_fov_deg) / 2.0
-        azimuth, elevation = np.linspace(half, -half, sensor.columns)[None, :], np.zeros((1, 1))
+    elif pattern == "spinning":
+        azimuth = -2.0 * np.pi * (np.arange(columns) + 0.5)[None, :] / columns
+        directions = _towards(azimuth, row_elevations(rows, vertical_fov_deg, elevations_deg)[:, None])
     else:
-        azimuth, elevation = _rosette(sensor, frame)
+        half = np.radians(horizontal_fov_deg) / 2.0
+        directions = _towards(np.linspace(half, -half, columns)[None, :], np.zeros((1, 1)))
+    directions.setflags(write=False)
+    return directions
+
+
+def _towards(azimuth: Floats, elevation: Floats) -> Floats:
     parts = (
         np.cos(elevation) * np.cos(azimuth),
         np.cos(elevation) * np.sin(azimuth),
         np.sin(elevation) + 0.0 * azimuth,
     )
-    directions = np.stack(np.broadcast_arrays(*parts), axis=-1)
+    directions: Floats = np.stack(np.broadcast_arrays(*parts), axis=-1)
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     return directions
 
@@ -52,14 +67,12 @@ def ray_times_s(sensor: SensorScene, frame: int = 0) -> Floats:
     return np.broadcast_to((frame + share) / sensor.rate_hz, (sensor.rows, sensor.columns))
 
 
-def row_elevations(sensor: SensorScene) -> Floats:
+def row_elevations(rows: int, vertical_fov_deg: float, elevations_deg: tuple[float, ...]) -> Floats:
     """Elevation [rad] of each row of a spinning sensor, from the upper to the lower."""
-    if sensor.elevations_deg:
-        return np.asarray(np.radians(sorted(sensor.elevations_deg, reverse=True)))
-    half = np.radians(sensor.vertical_fov_deg) / 2.0
-    if sensor.rows == 1:
-        return np.zeros(1)
-    return np.linspace(half, -half, sensor.rows)
+    if elevations_deg:
+        return np.asarray(np.radians(sorted(elevations_deg, reverse=True)))
+    half = np.radians(vertical_fov_deg) / 2.0
+    return np.linspace(half, -half, rows) if rows > 1 else np.zeros(1)
 
 
 def _rosette(sensor: SensorScene, frame: int) -> tuple[Floats, Floats]:
@@ -94,7 +107,7 @@ def in_view(sensor: SensorScene, directions: Floats) -> NDArray[np.bool_]:
         return seen
     elevation = np.arctan2(z, np.hypot(x, y))
     if sensor.elevations_deg:
-        rows = row_elevations(sensor)
+        rows = row_elevations(sensor.rows, sensor.vertical_fov_deg, sensor.elevations_deg)
         seen = (elevation <= rows[0] + SLACK) & (elevation >= rows[-1] - SLACK)
         return seen
     if sensor.pattern == "line":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest.jit import kernel
-from volest.simulate.bundle import BUNDLE, advance, box, clip, cones, gather, meet, within_reach
+from volest.simulate.bundle import BUNDLE, advance, boxes, clip, cones, gather, meet, passes_by, width, within_reach
 from volest.simulate.heightfield import COARSE, FINE, HeightField
 
 __all__ = ["Hits", "Mesh", "cast"]
@@ -50,12 +50,14 @@ def cast(fields: list[tuple[HeightField, int]], mesh: Mesh, origins: Floats, dir
     count = len(directions)
     hits = Hits(np.full(count, np.inf), np.zeros(count, dtype=np.int32), np.zeros(count))
     found, met, cosine = hits.range_m, hits.part, hits.cosine
+    bundles = boxes(directions)
     if len(mesh.triangles):
-        _cast_mesh(mesh.triangles, mesh.part, mesh.bounds, mesh.links, origins, directions, found, met, cosine)
+        tree = (mesh.bounds, mesh.links)
+        _cast_mesh(mesh.triangles, mesh.part, tree, origins, directions, bundles, found, met, cosine)
     for field, part in reversed(fields):  # what lies above first: it hides what lies below
         if field.z_range_m is not None:
             grid = (field.x0_m, field.y0_m, field.dx_m, field.dy_m, *field.z_range_m)
-            _cast_field(field.z_m, grid, *field.peaks_m, part, origins, directions, found, met, cosine)
+            _cast_field(field.z_m, grid, *field.peaks_m, part, origins, directions, bundles, found, met, cosine)
     return hits
 
 
@@ -133,24 +135,26 @@ def _meet_triangle(origin: Floats, direction: Floats, corner: Floats) -> tuple[f
 
 @kernel
 def _cast_mesh(
-    triangles: Floats, parts: Ints, bounds: Floats, links: Ints, origins: Floats, directions: Floats,
+    triangles: Floats, parts: Ints, tree: tuple[Floats, Ints], origins: Floats, directions: Floats, bundles: Floats,
     out_range: Floats, out_part: Ints, out_cosine: Floats,
 ) -> None:  # fmt: skip
+    bounds, links = tree
     seen = cones(triangles, origins[0])
     found, margin = np.empty(len(triangles) + 1, dtype=np.int32), np.empty(len(triangles))
     x, y, z, best, cosine = np.empty((5, BUNDLE))
-    met, low, high = np.empty(BUNDLE, dtype=np.int32), np.empty(3), np.empty(3)
-    for first in range(0, len(directions), BUNDLE):
+    met = np.empty(BUNDLE, dtype=np.int32)
+    for k in range(len(bundles)):
+        first = k * BUNDLE
         count = min(BUNDLE, len(directions) - first)
-        gather(directions, first, count, x, y, z)
-        if box(x, y, z, low, high) > WIDE or len(origins) > 1:
+        if len(origins) > 1 or width(bundles[k]) > WIDE:
             for ray in range(first, first + count):
                 origin = origins[ray if len(origins) > 1 else 0]
                 _descend(triangles, parts, bounds, links, origin, directions[ray], ray, out_range, out_part, out_cosine)
             continue
-        near = within_reach(seen, low, high, margin, found)
+        near = within_reach(seen, bundles[k], margin, found)
         if near == 0:
             continue
+        gather(directions, first, count, x, y, z)
         best[:], met[:] = np.inf, -1
         for index in range(near):
             meet(seen, found[index], x, y, z, best, cosine, met)
@@ -266,13 +270,16 @@ def _walk_field(
 @kernel
 def _cast_field(
     z: Floats, grid: tuple[float, float, float, float, float, float], coarse: Floats, fine: Floats, part: int,
-    origins: Floats, directions: Floats, out_range: Floats, out_part: Ints, out_cosine: Floats,
+    origins: Floats, directions: Floats, bundles: Floats, out_range: Floats, out_part: Ints, out_cosine: Floats,
 ) -> None:  # fmt: skip
     x0, y0, dx, dy, z_low, z_high = grid
     low, high = (x0, y0, z_low), (x0 + (z.shape[1] - 1) * dx, y0 + (z.shape[0] - 1) * dy, z_high)
     ox, oy, oz, kx, ky, kz, near, far = np.empty((8, BUNDLE))
     origin, way = (ox, oy, oz), (kx, ky, kz)
-    for first in range(0, len(directions), BUNDLE):
+    for k in range(len(bundles)):
+        if len(origins) == 1 and passes_by(origins[0], bundles[k], low, high):
+            continue
+        first = k * BUNDLE
         count = min(BUNDLE, len(directions) - first)
         gather(origins, first, count, ox, oy, oz)
         gather(directions, first, count, kx, ky, kz)

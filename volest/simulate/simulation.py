@@ -126,9 +126,7 @@ def scan(
     def shoot(rays: NDArray[np.intp] | None, directions: NDArray[np.float64]) -> tuple[Hits, NDArray[np.float64]]:
         origins, turned = ways.sent(rays, directions)
         hits = world.cast(origins, turned)
-        with np.errstate(invalid="ignore"):
-            places = origins + turned * np.where(np.isfinite(hits.range_m), hits.range_m, 0.0)[:, None]
-        return hits, reflectance(world, scene, hits, places)
+        return hits, reflectance(world, scene, hits, origins, turned)
 
     hits, sent_back = shoot(None, aimed)
     if sensor.beam is not None:
@@ -136,8 +134,7 @@ def scan(
     ranges, intensity = returns(sensor, hits, sent_back, fixed, rng, directions, scene.weather)
     if scene.crop_m > 0.0:
         origins, turned = ways.sent(None, aimed)
-        with np.errstate(invalid="ignore"):
-            places = origins + turned * np.where(np.isfinite(hits.range_m), hits.range_m, 0.0)[:, None]
+        places = origins + turned * np.where(np.isfinite(hits.range_m), hits.range_m, 0.0)[:, None]
         near = np.linalg.norm(places, axis=1).reshape(ranges.shape) <= scene.crop_m
         ranges = np.where(near, ranges, 0.0)
     stamps = None if sensor.motion is None else ways.since_pose_s

@@ -84,8 +84,8 @@ def _shell(bed: BedShape, branches: Floats | None = None) -> Mesh:
     return Mesh(np.concatenate([triangles for triangles, _ in pieces]), np.concatenate(numbers))
 
 
-def reflectance(world: World, scene: Scene, hits: Hits, places: Floats) -> Floats:
-    """Share of light that each hit place sends back: painted steel; waste in dark and bright patches, darker if wet."""
+def reflectance(world: World, scene: Scene, hits: Hits, origins: Floats, directions: Floats) -> Floats:
+    """The share of light that what rays (N, 3) met sends back: painted steel; waste in patches, darker where wet."""
     of_part = np.zeros(len(Part))
     for part, value in ((Part.FLOOR, 0.35), (Part.WALL, 0.35), (Part.RIM, 0.4), (Part.OUTSIDE, 0.4)):
         of_part[part] = value
@@ -94,8 +94,9 @@ def reflectance(world: World, scene: Scene, hits: Hits, places: Floats) -> Float
     values: Floats = of_part[hits.part]
     rained = scene.weather is not None and scene.weather.rain_mm_h > 0.0
     if world.load is not None:
-        on_load = hits.part == Part.LOAD
-        x, y = places[on_load, 0], places[on_load, 1]
+        on_load = np.flatnonzero(hits.part == Part.LOAD)
+        begin = origins if origins.ndim == 1 else origins[on_load]
+        x, y, _ = (begin + directions[on_load] * hits.range_m[on_load, None]).T
         light, wet_patches = world.patches(scene.seed, scene.material)
         values[on_load] = np.nan_to_num(light.at(x, y), nan=0.25)
         if wet_patches is None:
