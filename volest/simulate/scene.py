@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,14 +14,17 @@ from msgspec import Meta, Struct
 
 from volest.errors import SceneError
 from volest.schema import convert
+from volest.simulate.sensortable import with_catalogue
 
 __all__ = [
-    "Arch", "BedScene", "BranchScene", "Dent", "Dirt", "LoadScene", "MaterialScene", "Noise", "PoseScene", "PoseStd",
-    "Ribs", "Scene", "SensorScene", "TarpScene", "WeightScene", "load_scene", "read_document",
+    "Arch", "BeamScene", "BedScene", "BranchScene", "Dent", "Dirt", "LoadScene", "MaterialScene", "Noise", "PoseScene",
+    "PoseStd", "Ribs", "Scene", "SensorScene", "TarpScene", "WeightScene", "load_scene", "read_document",
     "scene_from_dict", "scene_to_dict", "structured",
 ]  # fmt: skip
 
 S = TypeVar("S", bound=Struct)
+MOST_RAYS = 2**23
+Divergence = Annotated[float, Meta(ge=0, le=10)]
 Lean = Annotated[float, Meta(ge=0, le=30)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -149,6 +153,10 @@ class Noise(_Strict, frozen=True):
         1.0  # depths further apart than this are told apart, and the nearer to the beam's middle wins
     )
     stray: Annotated[float, Meta(ge=0, le=0.5)] = 0.0005  # part of the rays that return from dust or rain
+    std_m: Annotated[tuple[tuple[NotNegative, NotNegative], ...], Meta(max_length=32)] = ()
+    """Pairs of range and standard deviation, of targets of `std_reflectivity` (of any, if that is missing), as a data
+    sheet has them; in place of `range_std_m`, which is then what the truck file tells."""
+    std_reflectivity: Annotated[float, Meta(gt=0, le=1)] | None = None
     min_range_m: NotNegative = 0.3
     max_range_m: Annotated[float, Meta(gt=0)] = 50.0
 
@@ -163,19 +171,36 @@ class Dirt(_Strict, frozen=True, kw_only=True):
     near_m: NotNegative = 0.0  # where rays return from the spot itself; 0: they do not return
 
 
+class BeamScene(_Strict, frozen=True, kw_only=True):
+    """The width of a beam, of which each part may meet another surface."""
+
+    divergence_deg: tuple[Divergence, Divergence]  # across the sensor's z axis, and along it: full angles
+    aperture_m: Annotated[float, Meta(ge=0, le=1)] = 0.0  # its width at the window
+    tells: Literal["strongest", "first", "mean"] = "strongest"  # which of several returns becomes the range
+
+
 class SensorScene(_Strict, frozen=True, kw_only=True):
-    """One sensor: `spinning` (rows x columns, full turn about z) or `camera` (pixels about the x axis)."""
+    """One sensor: `spinning` (rows x columns, full turn about z), `camera` (pixels about the x axis), `rosette` (one
+    row of rays that never repeats, about the x axis), `line` (one row in the x-y plane, about the x axis).
+
+    A table of a scene file that names a `model` of the catalogue and tells nothing of pattern, rays or noise has all of
+    these from the catalogue (volest.simulate.sensortable).
+    """
 
     id: str
     pose: PoseScene
-    pattern: Literal["spinning", "camera"] = "spinning"
+    pattern: Literal["spinning", "camera", "rosette", "line"] = "spinning"
     model: str = ""
     rows: Annotated[int, Meta(ge=1, le=2048)] = 128
-    columns: Annotated[int, Meta(ge=1, le=4096)] = 1024
+    columns: Annotated[int, Meta(ge=1, le=65536)] = 1024
     vertical_fov_deg: Annotated[float, Meta(gt=0, lt=179)] = 90.0
-    horizontal_fov_deg: Annotated[float, Meta(gt=0, lt=179)] = 70.0  # camera only
+    vertical_middle_deg: Annotated[float, Meta(ge=-90, le=90)] = 0.0  # of a rosette's field of view
+    horizontal_fov_deg: Annotated[float, Meta(gt=0, le=360)] = 70.0  # spinning: always a full turn
+    elevations_deg: Annotated[tuple[float, ...], Meta(max_length=2048)] = ()  # of spinning rows that are not even
+    rate_hz: Annotated[float, Meta(gt=0, le=1000)] = 10.0  # frames a second
     pose_std: PoseStd | None = None  # told in truck.toml; if missing the told pose is off by some millimetres
     noise: Noise = Noise()
+    beam: BeamScene | None = None  # in place of noise.beam_deg and noise.mix_reach_m
     tell_noise: bool = True  # write range_noise_m in truck.toml
     frames: Annotated[int, Meta(ge=1, le=100)] = 1
     dirt: tuple[Dirt, ...] = ()
@@ -256,7 +281,7 @@ def structured(raw: dict[str, Any], kind: type[S], source: str) -> S:
     _check_keys(raw, kind, "", source)
     _check_finite(raw, "", source)
     try:
-        scene = convert(raw, kind)
+        scene = convert(with_catalogue(raw), kind)
     except msgspec.ValidationError as error:
         raise SceneError(f"{source}: {error}".replace("$.", "")) from error
     _check_whole(scene, source)
@@ -275,12 +300,32 @@ def _check_whole(scene: Any, source: str) -> None:
     for name in names:
         if not name.isidentifier():
             raise SceneError(f"{source}: sensor.id: found {name!r}, expected letters, digits and _")
+    for sensor in scene.sensor:
+        _check_rays(sensor, source)
     if len(set(names)) != len(names):
         raise SceneError(f"{source}: sensor.id: found {names}, expected each name once")
     if scene.bed.ribs.depth_m * 4 > scene.bed.width_m:
         raise SceneError(
             f"{source}: bed.ribs.depth_m: found {scene.bed.ribs.depth_m}, expected less than a quarter of the width"
         )
+
+
+def _check_rays(sensor: SensorScene, source: str) -> None:
+    """What of a sensor's rays does not go together."""
+    where = f"{source}: sensor.{sensor.id}"
+    if sensor.rows * sensor.columns > MOST_RAYS:
+        raise SceneError(f"{where}: found {sensor.rows} x {sensor.columns} rays, expected at most {MOST_RAYS}")
+    if sensor.pattern in ("rosette", "line") and sensor.rows != 1:
+        raise SceneError(f"{where}.rows: found {sensor.rows}, expected 1 for the pattern {sensor.pattern}")
+    if sensor.pattern == "camera" and sensor.horizontal_fov_deg >= 179.0:
+        raise SceneError(f"{where}.horizontal_fov_deg: found {sensor.horizontal_fov_deg}, expected less than 179")
+    if sensor.elevations_deg and len(sensor.elevations_deg) != sensor.rows:
+        raise SceneError(
+            f"{where}.elevations_deg: found {len(sensor.elevations_deg)} angles, expected {sensor.rows}, one a row"
+        )
+    ranges = [pair[0] for pair in sensor.noise.std_m]
+    if any(a >= b for a, b in pairwise(ranges)):
+        raise SceneError(f"{where}.noise.std_m: found ranges {ranges}, expected them to grow")
 
 
 def _check_keys(table: Any, kind: Any, where: str, source: str) -> None:

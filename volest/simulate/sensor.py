@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest.pointcloud import PointCloud
+from volest.simulate.pattern import in_view, ray_directions
 from volest.simulate.raycast import Hits
 from volest.simulate.scene import Noise, SensorScene
 
@@ -31,63 +32,47 @@ class FixedErrors:
         return cls(rows + rng.normal(0.0, 1.0) * sensor.noise.offset_std_m)
 
 
-def ray_directions(sensor: SensorScene) -> Floats:
-    """Unit vectors (rows, columns, 3) in the sensor's frame, from the upper row to the lower."""
-    half = np.radians(sensor.vertical_fov_deg) / 2.0
-    if sensor.pattern == "spinning":
-        elevation = np.linspace(half, -half, sensor.rows)[:, None] if sensor.rows > 1 else np.zeros((1, 1))
-        azimuth = -2.0 * np.pi * (np.arange(sensor.columns) + 0.5)[None, :] / sensor.columns
-        parts = (
-            np.cos(elevation) * np.cos(azimuth),
-            np.cos(elevation) * np.sin(azimuth),
-            np.sin(elevation) + 0.0 * azimuth,
-        )
-    else:
-        up = np.tan(half) * _pixels(sensor.rows)[:, None]
-        left = np.tan(np.radians(sensor.horizontal_fov_deg) / 2.0) * _pixels(sensor.columns)[None, :]
-        parts = (1.0 + 0.0 * (up + left), left + 0.0 * up, up + 0.0 * left)
-    directions: Floats = np.stack(np.broadcast_arrays(*parts), axis=-1)
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    return directions
-
-
-def _pixels(count: int) -> Floats:
-    """Middles of pixels from 1 to -1."""
-    return 1.0 - (2.0 * np.arange(count) + 1.0) / count
-
-
-def in_view(sensor: SensorScene, directions: Floats) -> NDArray[np.bool_]:
-    """Whether directions (N, 3) in the sensor's frame lie within its field of view."""
-    x, y, z = directions.T
-    half = np.radians(sensor.vertical_fov_deg) / 2.0
-    if sensor.pattern == "spinning":
-        seen: NDArray[np.bool_] = np.abs(np.arctan2(z, np.hypot(x, y))) <= half
-        return seen
-    wide = np.tan(np.radians(sensor.horizontal_fov_deg) / 2.0)
-    seen = (x > 0.0) & (np.abs(z) <= np.tan(half) * x) & (np.abs(y) <= wide * x)
-    return seen
-
-
 def returns(
-    sensor: SensorScene, hits: Hits, reflectance: Floats, fixed: FixedErrors, rng: np.random.Generator
+    sensor: SensorScene,
+    hits: Hits,
+    reflectance: Floats,
+    fixed: FixedErrors,
+    rng: np.random.Generator,
+    directions: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Ranges and intensities (rows, columns) that the sensor gives for what its rays met; range 0 = no return."""
+    """Ranges and intensities (rows, columns) that the sensor gives for what its rays met; range 0 = no return.
+
+    `directions` (rows, columns, 3) are those of its rays, of frame 0 if missing.
+    """
+    if directions is None:
+        directions = ray_directions(sensor)
     noise, shape = sensor.noise, (sensor.rows, sensor.columns)
     true = hits.range_m.reshape(shape)
     ranges = _mixed(true, sensor, rng)
     signal = (reflectance * hits.cosine).reshape(shape) * (REFERENCE_RANGE_M / np.maximum(ranges, 0.5)) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = noise.range_std_m * np.sqrt(1.0 + noise.faint / np.maximum(signal, 1e-6))
-        noisy = (
-            ranges + fixed.bias_m[:, None] + rng.standard_normal(shape) * np.minimum(spread, 3.0 * noise.range_std_m)
-        )
+        noisy = ranges + fixed.bias_m[:, None] + rng.standard_normal(shape) * _spread_m(noise, ranges, signal)
     lost = rng.random(shape) < noise.dropout + (1.0 - noise.dropout) * _fade(signal, noise.faint)
     noisy = np.where(lost | ~np.isfinite(true), 0.0, noisy)
-    noisy = _soiled(_stray(noisy, true, noise, rng), sensor)
+    noisy = _soiled(_stray(noisy, true, noise, rng), sensor, directions)
     if noise.quantum_m > 0.0:
         noisy = np.round(noisy / noise.quantum_m) * noise.quantum_m
     noisy = np.where((noisy >= noise.min_range_m) & (noisy <= noise.max_range_m), noisy, 0.0)
     return noisy, np.where(noisy > 0.0, np.minimum(signal, 4.0), 0.0)
+
+
+def _spread_m(noise: Noise, ranges: Floats, signal: Floats) -> Floats:
+    """Standard deviation of ranges: the fainter a return, the greater.
+
+    From a table it is that at the range at which the table's target would send as much light back (volest.catalogue).
+    """
+    if not noise.std_m:
+        spread = noise.range_std_m * np.sqrt(1.0 + noise.faint / np.maximum(signal, 1e-6))
+        return np.minimum(spread, 3.0 * noise.range_std_m)
+    if noise.std_reflectivity is not None:
+        ranges = REFERENCE_RANGE_M * np.sqrt(noise.std_reflectivity / np.maximum(signal, 1e-6))
+    pairs = np.array(noise.std_m)
+    return np.asarray(np.interp(ranges, pairs[:, 0], pairs[:, 1]))
 
 
 def _fade(signal: Floats, faint: float) -> Floats:
@@ -103,8 +88,11 @@ def _mixed(true: Floats, sensor: SensorScene, rng: np.random.Generator) -> Float
     An edge between two rays lies somewhere between their middles, and within one's beam with half a beam's chance.
     """
     noise, mixed = sensor.noise, true.copy()
+    if sensor.pattern == "rosette":  # neighbours in time are none in space
+        return mixed
+    beam_deg = noise.beam_deg if sensor.beam is None else max(sensor.beam.divergence_deg)
     for axis, spacing_deg in enumerate(_spacing_deg(sensor)):
-        chance = min(1.0, 0.5 * noise.beam_deg / spacing_deg)
+        chance = min(1.0, 0.5 * beam_deg / spacing_deg)
         for towards in (1, -1):
             beside = np.roll(true, towards, axis)
             if axis == 0 or sensor.pattern == "camera":  # no neighbour beyond the outermost ray
@@ -132,9 +120,9 @@ def _stray(ranges: Floats, true: Floats, noise: Noise, rng: np.random.Generator)
     )
 
 
-def _soiled(ranges: Floats, sensor: SensorScene) -> Floats:
+def _soiled(ranges: Floats, sensor: SensorScene, directions: Floats) -> Floats:
     """Rays that end in the dirt on the window."""
-    x, y, z = np.moveaxis(ray_directions(sensor), -1, 0)
+    x, y, z = np.moveaxis(directions, -1, 0)
     azimuth, elevation = np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(z))
     for spot in sensor.dirt:
         across = (azimuth - spot.azimuth_deg + 180.0) % 360.0 - 180.0

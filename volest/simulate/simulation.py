@@ -57,7 +57,7 @@ def simulate(scene: Scene) -> Simulated:
         pose = Pose.from_xyz_rpy_deg(sensor.pose.xyz_m, sensor.pose.rpy_deg)
         told[sensor.id], true[sensor.id] = told_pose(pose, sensor, sensor_rng), pose
         fixed = FixedErrors.draw(sensor, sensor_rng)
-        scans[sensor.id] = [scan(world, sensor, pose, fixed, scene, sensor_rng) for _ in range(sensor.frames)]
+        scans[sensor.id] = [scan(world, sensor, pose, fixed, scene, sensor_rng, k) for k in range(sensor.frames)]
         if scene.reference:
             parked = pose if scene.reference_pose == "same" else told_pose(told[sensor.id], sensor, sensor_rng)
             clean = msgspec.structs.replace(sensor, dirt=())
@@ -103,16 +103,22 @@ def bulk_density(material: MaterialScene) -> float:
 
 
 def scan(
-    world: World, sensor: SensorScene, pose: Pose, fixed: FixedErrors, scene: Scene, rng: np.random.Generator
+    world: World,
+    sensor: SensorScene,
+    pose: Pose,
+    fixed: FixedErrors,
+    scene: Scene,
+    rng: np.random.Generator,
+    frame: int = 0,
 ) -> PointCloud:
-    """One sweep of a sensor."""
-    directions = ray_directions(sensor)
+    """One sweep of a sensor, the frame-th."""
+    directions = ray_directions(sensor, frame)
     rays = directions.reshape(-1, 3)
     turned = rays @ pose.rotation.T
     hits = world.cast(pose.translation, turned)
     with np.errstate(invalid="ignore"):
         places = pose.translation + turned * np.where(np.isfinite(hits.range_m), hits.range_m, 0.0)[:, None]
-    ranges, intensity = returns(sensor, hits, reflectance(world, scene, hits, places), fixed, rng)
+    ranges, intensity = returns(sensor, hits, reflectance(world, scene, hits, places), fixed, rng, directions)
     if scene.crop_m > 0.0:
         near = np.linalg.norm(places, axis=1).reshape(ranges.shape) <= scene.crop_m
         ranges = np.where(near, ranges, 0.0)
