@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,10 @@ __all__ = ["HeightField"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+COARSE, FINE = 8, 2  # cells across the blocks of which the peaks are known
+
+
+@dataclass(frozen=True, eq=False)
 class HeightField:
     """Heights z_m (ny, nx) at the nodes x = x0 + i dx, y = y0 + j dy, bed frame; NaN = no surface.
 
@@ -60,6 +64,35 @@ class HeightField:
         cells = np.stack([np.stack([p00, p10, p11], axis=-2), np.stack([p00, p11, p01], axis=-2)], axis=2)
         whole = np.isfinite(cells).all(axis=(2, 3, 4))
         return np.ascontiguousarray(cells[whole].reshape(-1, 3, 3))
+
+    @cached_property
+    def peaks_m(self) -> tuple[Floats, Floats]:
+        """The greatest height in each block of COARSE and of FINE cells and in its neighbours; -inf: none."""
+        return _peaks(self.z_m, COARSE), _peaks(self.z_m, FINE)
+
+    @cached_property
+    def z_range_m(self) -> tuple[float, float] | None:
+        """The lowest and the highest node; None where there is no surface."""
+        if not np.isfinite(self.z_m).any():
+            return None
+        return float(np.nanmin(self.z_m)), float(np.nanmax(self.z_m))
+
+
+@kernel
+def _peaks(z: Floats, size: int) -> Floats:
+    ny, nx = (z.shape[0] - 2) // size + 1, (z.shape[1] - 2) // size + 1
+    own = np.full((ny + 2, nx + 2), -np.inf)
+    for j in range(z.shape[0] - 1):
+        for i in range(z.shape[1] - 1):
+            top = max(max(z[j, i], z[j, i + 1]), max(z[j + 1, i], z[j + 1, i + 1]))
+            b, a = j // size + 1, i // size + 1
+            if top > own[b, a]:
+                own[b, a] = top
+    around = np.empty((ny, nx))
+    for j in range(ny):
+        for i in range(nx):
+            around[j, i] = own[j : j + 3, i : i + 3].max()
+    return around
 
 
 @kernel

@@ -1,7 +1,8 @@
 """Where rays first meet height fields and triangles.
 
-A height field is walked cell by cell along the ray's track in the plane; the triangles of the bed's shell hang in a
-bounding-volume tree. All in float64; a ray that meets nothing has range inf and part 0.
+A height field is walked cell by cell along the ray's track in the plane, from where the ray may come down to the peaks
+around it; the triangles of the bed's shell hang in a bounding-volume tree, or are sifted for 64 rays at a time where
+these begin at one place (volest.simulate.bundle). All in float64; a ray that meets nothing has range inf and part 0.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest.jit import kernel
-from volest.simulate.heightfield import HeightField
+from volest.simulate.bundle import BUNDLE, advance, box, clip, cones, gather, meet, within_reach
+from volest.simulate.heightfield import COARSE, FINE, HeightField
 
 __all__ = ["Hits", "Mesh", "cast"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 LEAF_SIZE = 4
+WIDE = 0.7  # a bundle whose directions differ by more has nothing in common
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,28 +44,18 @@ class Mesh:
 
 def cast(fields: list[tuple[HeightField, int]], mesh: Mesh, origins: Floats, directions: Floats) -> Hits:
     """First hits of rays with origins (N, 3) or (3,) and unit directions (N, 3) on height fields, each with its part
-    number, and on a mesh."""
+    number, and on a mesh. Rays that follow each other and begin at one place are quickest."""
     directions = np.ascontiguousarray(directions, dtype=np.float64)
-    origins = np.ascontiguousarray(np.broadcast_to(origins, directions.shape), dtype=np.float64)
+    origins = np.ascontiguousarray(np.atleast_2d(origins), dtype=np.float64)
     count = len(directions)
     hits = Hits(np.full(count, np.inf), np.zeros(count, dtype=np.int32), np.zeros(count))
+    found, met, cosine = hits.range_m, hits.part, hits.cosine
     if len(mesh.triangles):
-        _cast_mesh(
-            mesh.triangles,
-            mesh.part,
-            mesh.bounds,
-            mesh.links,
-            origins,
-            directions,
-            hits.range_m,
-            hits.part,
-            hits.cosine,
-        )
-    for field, part in fields:
-        if np.isfinite(field.z_m).any():
-            z_range = (float(np.nanmin(field.z_m)), float(np.nanmax(field.z_m)))
-            grid = (field.x0_m, field.y0_m, field.dx_m, field.dy_m, *z_range)
-            _cast_field(field.z_m, grid, part, origins, directions, hits.range_m, hits.part, hits.cosine)
+        _cast_mesh(mesh.triangles, mesh.part, mesh.bounds, mesh.links, origins, directions, found, met, cosine)
+    for field, part in reversed(fields):  # what lies above first: it hides what lies below
+        if field.z_range_m is not None:
+            grid = (field.x0_m, field.y0_m, field.dx_m, field.dy_m, *field.z_range_m)
+            _cast_field(field.z_m, grid, *field.peaks_m, part, origins, directions, found, met, cosine)
     return hits
 
 
@@ -143,26 +136,54 @@ def _cast_mesh(
     triangles: Floats, parts: Ints, bounds: Floats, links: Ints, origins: Floats, directions: Floats,
     out_range: Floats, out_part: Ints, out_cosine: Floats,
 ) -> None:  # fmt: skip
+    seen = cones(triangles, origins[0])
+    found, margin = np.empty(len(triangles) + 1, dtype=np.int32), np.empty(len(triangles))
+    x, y, z, best, cosine = np.empty((5, BUNDLE))
+    met, low, high = np.empty(BUNDLE, dtype=np.int32), np.empty(3), np.empty(3)
+    for first in range(0, len(directions), BUNDLE):
+        count = min(BUNDLE, len(directions) - first)
+        gather(directions, first, count, x, y, z)
+        if box(x, y, z, low, high) > WIDE or len(origins) > 1:
+            for ray in range(first, first + count):
+                origin = origins[ray if len(origins) > 1 else 0]
+                _descend(triangles, parts, bounds, links, origin, directions[ray], ray, out_range, out_part, out_cosine)
+            continue
+        near = within_reach(seen, low, high, margin, found)
+        if near == 0:
+            continue
+        best[:], met[:] = np.inf, -1
+        for index in range(near):
+            meet(seen, found[index], x, y, z, best, cosine, met)
+        for r in range(count):
+            if met[r] >= 0:
+                ray = first + r
+                out_range[ray], out_part[ray], out_cosine[ray] = best[r], parts[met[r]], cosine[r]
+
+
+@kernel
+def _descend(
+    triangles: Floats, parts: Ints, bounds: Floats, links: Ints, origin: Floats, direction: Floats, ray: int,
+    out_range: Floats, out_part: Ints, out_cosine: Floats,
+) -> None:  # fmt: skip
+    """The nearest triangle that one ray meets, by the tree."""
     stack = np.empty(64, dtype=np.int32)
-    for ray in range(len(directions)):
-        origin, direction = origins[ray], directions[ray]
-        best = out_range[ray]
-        stack[0], depth = 0, 1
-        while depth > 0:
-            depth -= 1
-            node = stack[depth]
-            if _box_entry(origin, direction, bounds[node], best) == np.inf:
-                continue
-            first, second = links[node, 0], links[node, 1]
-            if second > 0:
-                stack[depth], stack[depth + 1] = first, second
-                depth += 2
-                continue
-            for index in range(first, first - second):
-                t, cosine = _meet_triangle(origin, direction, triangles[index])
-                if t < best:
-                    best = t
-                    out_range[ray], out_part[ray], out_cosine[ray] = t, parts[index], cosine
+    best = out_range[ray]
+    stack[0], depth = 0, 1
+    while depth > 0:
+        depth -= 1
+        node = stack[depth]
+        if _box_entry(origin, direction, bounds[node], best) == np.inf:
+            continue
+        first, second = links[node, 0], links[node, 1]
+        if second > 0:
+            stack[depth], stack[depth + 1] = first, second
+            depth += 2
+            continue
+        for index in range(first, first - second):
+            t, cosine = _meet_triangle(origin, direction, triangles[index])
+            if t < best:
+                best = t
+                out_range[ray], out_part[ray], out_cosine[ray] = t, parts[index], cosine
 
 
 @kernel
@@ -200,9 +221,10 @@ def _cell_hit(
 
 @kernel
 def _walk_field(
-    z: Floats, grid: tuple[float, float, float, float, float, float], origin: Floats, direction: Floats, limit: float
-) -> tuple[float, float]:
-    """Range before `limit` and |cosine| at which a ray meets a height field, or inf."""
+    z: Floats, grid: tuple[float, float, float, float, float, float], origin: Floats, direction: Floats, limit: float,
+    start: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Range before `limit` and |cosine| at which a ray meets a height field, or inf; up to `start` it is above it."""
     x0, y0, dx, dy, z_low, z_high = grid
     ny, nx = z.shape
     ox, oy, oz = origin[0], origin[1], origin[2]
@@ -212,8 +234,13 @@ def _walk_field(
     near_z, far_z = _slab(oz, kz, z_low - 1e-9, z_high + 1e-9)
     t, t_end = max(0.0, near_x, near_y, near_z), min(far_x, far_y, far_z, limit)
     u, v, du, dv = (ox - x0) / dx, (oy - y0) / dy, kx / dx, ky / dy  # in cells from the grid's corner
-    i = min(max(int(np.floor(u + du * t)), 0), nx - 2) if t <= t_end else -1
-    j = min(max(int(np.floor(v + dv * t)), 0), ny - 2)
+    begin = max(t, start)
+    i = min(max(int(np.floor(u + du * begin)), 0), nx - 2) if begin <= t_end else -1
+    j = min(max(int(np.floor(v + dv * begin)), 0), ny - 2)
+    if begin > t:  # the cell is walked from where the ray enters it, as if it had come cell by cell
+        t_i = (i + (0 if du > 0.0 else 1) - u) / du if du != 0.0 else -np.inf
+        t_j = (j + (0 if dv > 0.0 else 1) - v) / dv if dv != 0.0 else -np.inf
+        t = max(t, t_i, t_j)
     side = 0
     while 0 <= i <= nx - 2 and 0 <= j <= ny - 2:
         t_i = (i + (1 if du > 0.0 else 0) - u) / du if du != 0.0 else np.inf
@@ -238,10 +265,26 @@ def _walk_field(
 
 @kernel
 def _cast_field(
-    z: Floats, grid: tuple[float, float, float, float, float, float], part: int, origins: Floats, directions: Floats,
-    out_range: Floats, out_part: Ints, out_cosine: Floats,
+    z: Floats, grid: tuple[float, float, float, float, float, float], coarse: Floats, fine: Floats, part: int,
+    origins: Floats, directions: Floats, out_range: Floats, out_part: Ints, out_cosine: Floats,
 ) -> None:  # fmt: skip
-    for ray in range(len(directions)):
-        hit, cosine = _walk_field(z, grid, origins[ray], directions[ray], out_range[ray])
-        if hit < out_range[ray]:
-            out_range[ray], out_part[ray], out_cosine[ray] = hit, part, cosine
+    x0, y0, dx, dy, z_low, z_high = grid
+    low, high = (x0, y0, z_low), (x0 + (z.shape[1] - 1) * dx, y0 + (z.shape[0] - 1) * dy, z_high)
+    ox, oy, oz, kx, ky, kz, near, far = np.empty((8, BUNDLE))
+    origin, way = (ox, oy, oz), (kx, ky, kz)
+    for first in range(0, len(directions), BUNDLE):
+        count = min(BUNDLE, len(directions) - first)
+        gather(origins, first, count, ox, oy, oz)
+        gather(directions, first, count, kx, ky, kz)
+        far[:count], far[count:] = out_range[first : first + count], -np.inf
+        if clip(low, high, origin, way, near, far) == 0:
+            continue
+        advance(coarse, COARSE, grid[:4], origin, way, near, far)
+        advance(fine, FINE, grid[:4], origin, way, near, far)
+        for r in range(count):
+            if near[r] <= far[r]:
+                ray = first + r
+                start = origins[ray if len(origins) > 1 else 0]
+                hit, cosine = _walk_field(z, grid, start, directions[ray], out_range[ray], near[r])
+                if hit < out_range[ray]:
+                    out_range[ray], out_part[ray], out_cosine[ray] = hit, part, cosine
