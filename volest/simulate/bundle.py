@@ -42,7 +42,7 @@ def box(x: Floats, y: Floats, z: Floats, low: Floats, high: Floats) -> float:
         ax, ay, az = min(ax, x[r]), min(ay, y[r]), min(az, z[r])
         bx, by, bz = max(bx, x[r]), max(by, y[r]), max(bz, z[r])
     low[0], low[1], low[2], high[0], high[1], high[2] = ax, ay, az, bx, by, bz
-    return max(bx - ax, by - ay, bz - az)
+    return float(max(bx - ax, by - ay, bz - az))
 
 
 @kernel

@@ -85,10 +85,7 @@ def _pixels(count: int) -> Floats:
 
 
 def in_view(sensor: SensorScene, directions: Floats) -> NDArray[np.bool_]:
-    """Whether directions (N, 3) in the sensor's frame lie within its field of view.
-
-    That of a line is the plane that it turns in, nothing thick: it sees a bed that drives through it.
-    """
+    """Whether directions (N, 3) in the sensor's frame lie within its field of view (of a line: its azimuth)."""
     x, y, z = directions.T
     half = np.radians(sensor.vertical_fov_deg) / 2.0
     if sensor.pattern == "camera":
@@ -100,6 +97,8 @@ def in_view(sensor: SensorScene, directions: Floats) -> NDArray[np.bool_]:
         rows = row_elevations(sensor)
         seen = (elevation <= rows[0] + SLACK) & (elevation >= rows[-1] - SLACK)
         return seen
+    if sensor.pattern == "line":
+        return np.asarray(np.abs(np.arctan2(y, x)) <= np.radians(sensor.horizontal_fov_deg) / 2.0)
     seen = np.abs(elevation - np.radians(sensor.vertical_middle_deg)) <= half
     if sensor.pattern != "spinning":
         seen &= np.abs(np.arctan2(y, x)) <= np.radians(sensor.horizontal_fov_deg) / 2.0

@@ -17,13 +17,14 @@ from volest.schema import convert
 from volest.simulate.sensortable import with_catalogue
 
 __all__ = [
-    "Arch", "BeamScene", "BedScene", "BranchScene", "Dent", "Dirt", "LoadScene", "MaterialScene", "Noise", "PoseScene",
-    "PoseStd", "Ribs", "Scene", "SensorScene", "TarpScene", "WeightScene", "load_scene", "read_document",
-    "scene_from_dict", "scene_to_dict", "structured",
+    "Arch", "BeamScene", "BedScene", "BranchScene", "Dent", "Dirt", "LoadScene", "MaterialScene", "MotionScene",
+    "Noise", "PoseScene", "PoseStd", "Ribs", "Scene", "SensorScene", "TarpScene", "WeatherScene", "WeightScene",
+    "load_scene", "read_document", "scene_from_dict", "scene_to_dict", "structured",
 ]  # fmt: skip
 
 S = TypeVar("S", bound=Struct)
 MOST_RAYS = 2**23
+Speed = Annotated[float, Meta(ge=-50, le=50)]
 Divergence = Annotated[float, Meta(ge=0, le=10)]
 Lean = Annotated[float, Meta(ge=0, le=30)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -179,6 +180,20 @@ class BeamScene(_Strict, frozen=True, kw_only=True):
     tells: Literal["strongest", "first", "mean"] = "strongest"  # which of several returns becomes the range
 
 
+class WeatherScene(_Strict, frozen=True, kw_only=True):
+    """What is in the air between sensors and load; rain also wets all that lies open."""
+
+    rain_mm_h: Annotated[float, Meta(ge=0, le=200)] = 0.0
+    dust_mg_m3: Annotated[float, Meta(ge=0, le=1e5)] = 0.0
+
+
+class MotionScene(_Strict, frozen=True, kw_only=True):
+    """How a sensor moves against the truck while it scans: steadily, in its own axes. Its pose is that half-way."""
+
+    velocity_m_s: tuple[Speed, Speed, Speed] = (0.0, 0.0, 0.0)
+    yaw_rate_deg_s: Annotated[float, Meta(ge=-720, le=720)] = 0.0  # about its z axis
+
+
 class SensorScene(_Strict, frozen=True, kw_only=True):
     """One sensor: `spinning` (rows x columns, full turn about z), `camera` (pixels about the x axis), `rosette` (one
     row of rays that never repeats, about the x axis), `line` (one row in the x-y plane, about the x axis).
@@ -202,7 +217,8 @@ class SensorScene(_Strict, frozen=True, kw_only=True):
     noise: Noise = Noise()
     beam: BeamScene | None = None  # in place of noise.beam_deg and noise.mix_reach_m
     tell_noise: bool = True  # write range_noise_m in truck.toml
-    frames: Annotated[int, Meta(ge=1, le=100)] = 1
+    frames: Annotated[int, Meta(ge=1, le=1000)] = 1
+    motion: MotionScene | None = None  # of `line` then all frames become one scan, brought to the instant of the pose
     dirt: tuple[Dirt, ...] = ()
 
 
@@ -230,6 +246,7 @@ class MaterialScene(_Strict, frozen=True, kw_only=True):
     dry_bulk_density_kg_m3: Annotated[float, Meta(gt=0)] = 100.0
     wet_bulk_density_kg_m3: Annotated[float, Meta(gt=0)] = 420.0
     wet_mass_fraction: Share = 0.5
+    wet_patch_m: Annotated[float, Meta(ge=0, le=5)] = 0.0  # size of patches that are wet, dry between; 0: evenly wet
 
 
 class Scene(_Strict, frozen=True, kw_only=True):
@@ -243,6 +260,7 @@ class Scene(_Strict, frozen=True, kw_only=True):
     branches: BranchScene | None = None
     seed: Annotated[int, Meta(ge=0)] = 0
     truck_id: str = "KT-0001-SIM"
+    weather: WeatherScene | None = None
     weight: WeightScene = WeightScene()
     material: MaterialScene = MaterialScene()
     reference: bool = True  # also scan the empty bed

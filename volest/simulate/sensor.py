@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from volest.pointcloud import PointCloud
 from volest.simulate.pattern import in_view, ray_directions
 from volest.simulate.raycast import Hits
-from volest.simulate.scene import Noise, SensorScene
+from volest.simulate.scene import Noise, SensorScene, WeatherScene
+from volest.simulate.weather import through_weather
 
 __all__ = ["FixedErrors", "in_view", "ray_directions", "returns", "to_points"]
 
@@ -39,6 +40,7 @@ def returns(
     fixed: FixedErrors,
     rng: np.random.Generator,
     directions: Floats | None = None,
+    weather: WeatherScene | None = None,
 ) -> tuple[Floats, Floats]:
     """Ranges and intensities (rows, columns) that the sensor gives for what its rays met; range 0 = no return.
 
@@ -48,8 +50,11 @@ def returns(
         directions = ray_directions(sensor)
     noise, shape = sensor.noise, (sensor.rows, sensor.columns)
     true = hits.range_m.reshape(shape)
-    ranges = _mixed(true, sensor, rng)
+    ranges = _mixed(true, sensor, rng) if sensor.beam is None else true
     signal = (reflectance * hits.cosine).reshape(shape) * (REFERENCE_RANGE_M / np.maximum(ranges, 0.5)) ** 2
+    if weather is not None:
+        ranges, signal = through_weather(weather, sensor, ranges, signal, rng)
+        true = ranges
     with np.errstate(divide="ignore", invalid="ignore"):
         noisy = ranges + fixed.bias_m[:, None] + rng.standard_normal(shape) * _spread_m(noise, ranges, signal)
     lost = rng.random(shape) < noise.dropout + (1.0 - noise.dropout) * _fade(signal, noise.faint)
@@ -90,9 +95,8 @@ def _mixed(true: Floats, sensor: SensorScene, rng: np.random.Generator) -> Float
     noise, mixed = sensor.noise, true.copy()
     if sensor.pattern == "rosette":  # neighbours in time are none in space
         return mixed
-    beam_deg = noise.beam_deg if sensor.beam is None else max(sensor.beam.divergence_deg)
     for axis, spacing_deg in enumerate(_spacing_deg(sensor)):
-        chance = min(1.0, 0.5 * beam_deg / spacing_deg)
+        chance = min(1.0, 0.5 * noise.beam_deg / spacing_deg)
         for towards in (1, -1):
             beside = np.roll(true, towards, axis)
             if axis == 0 or sensor.pattern == "camera":  # no neighbour beyond the outermost ray
@@ -132,9 +136,12 @@ def _soiled(ranges: Floats, sensor: SensorScene, directions: Floats) -> Floats:
     return ranges
 
 
-def to_points(sensor: SensorScene, directions: Floats, ranges: Floats, intensity: Floats) -> PointCloud:
-    """The returns as points in the sensor's frame, with intensity (0 to 4, 1 = white at 5 m) and row number."""
+def to_points(
+    sensor: SensorScene, directions: Floats, ranges: Floats, intensity: Floats, times_s: Floats | None = None
+) -> PointCloud:
+    """The returns as points in the sensor's frame, with intensity (0 to 4, 1 = white at 5 m), row number and time."""
     sound = ranges > 0.0
     row = np.broadcast_to(np.arange(sensor.rows, dtype=np.uint16)[:, None], ranges.shape)
     xyz = (directions[sound] * ranges[sound][:, None]).astype(np.float32)
-    return PointCloud(xyz, intensity=intensity[sound].astype(np.float32), ring=row[sound].copy())
+    stamps = None if times_s is None else times_s[sound]
+    return PointCloud(xyz, intensity[sound].astype(np.float32), stamps, row[sound].copy())

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from volest.pointcloud import PointCloud
 from volest.pose import Pose, rotation_from_rpy
 from volest.simulate import clutter
+from volest.simulate.beams import footprints
 from volest.simulate.bedshape import BedShape
 from volest.simulate.heightfield import HeightField
 from volest.simulate.load import load_surface
+from volest.simulate.pattern import ray_directions, ray_times_s
+from volest.simulate.raycast import Hits
 from volest.simulate.record import truck_table, truth_table
 from volest.simulate.scene import MaterialScene, Scene, SensorScene
-from volest.simulate.sensor import FixedErrors, ray_directions, returns, to_points
+from volest.simulate.sensor import FixedErrors, returns, to_points
 from volest.simulate.truth import integrate
+from volest.simulate.ways import Ways, is_profiler, put_together
 from volest.simulate.weight import gross_series
 from volest.simulate.world import World, reflectance
 
@@ -57,11 +61,14 @@ def simulate(scene: Scene) -> Simulated:
         pose = Pose.from_xyz_rpy_deg(sensor.pose.xyz_m, sensor.pose.rpy_deg)
         told[sensor.id], true[sensor.id] = told_pose(pose, sensor, sensor_rng), pose
         fixed = FixedErrors.draw(sensor, sensor_rng)
-        scans[sensor.id] = [scan(world, sensor, pose, fixed, scene, sensor_rng, k) for k in range(sensor.frames)]
+        frames = [scan(world, sensor, pose, fixed, scene, sensor_rng, k) for k in range(sensor.frames)]
+        scans[sensor.id] = put_together(sensor, frames)
         if scene.reference:
             parked = pose if scene.reference_pose == "same" else told_pose(told[sensor.id], sensor, sensor_rng)
             clean = msgspec.structs.replace(sensor, dirt=())
-            empty[sensor.id] = scan(world.unloaded(), clean, parked, fixed, scene, sensor_rng)
+            bare, looks = world.unloaded(), sensor.frames if is_profiler(sensor) else 1
+            frames = [scan(bare, clean, parked, fixed, scene, sensor_rng, k) for k in range(looks)]
+            empty[sensor.id] = put_together(sensor, frames)[0]
     if scene.merged:
         scans = {"scan": [merged({name: frames[0] for name, frames in scans.items()}, told)]}
         empty = {"scan": merged(empty, told)} if empty else {}
@@ -112,17 +119,29 @@ def scan(
     frame: int = 0,
 ) -> PointCloud:
     """One sweep of a sensor, the frame-th."""
-    directions = ray_directions(sensor, frame)
-    rays = directions.reshape(-1, 3)
-    turned = rays @ pose.rotation.T
-    hits = world.cast(pose.translation, turned)
-    with np.errstate(invalid="ignore"):
-        places = pose.translation + turned * np.where(np.isfinite(hits.range_m), hits.range_m, 0.0)[:, None]
-    ranges, intensity = returns(sensor, hits, reflectance(world, scene, hits, places), fixed, rng, directions)
+    directions, times_s = ray_directions(sensor, frame), ray_times_s(sensor, frame)
+    aimed = directions.reshape(-1, 3)
+    ways = Ways.of(sensor, pose, times_s)
+
+    def shoot(rays: NDArray[np.intp] | None, directions: NDArray[np.float64]) -> tuple[Hits, NDArray[np.float64]]:
+        origins, turned = ways.sent(rays, directions)
+        hits = world.cast(origins, turned)
+        with np.errstate(invalid="ignore"):
+            places = origins + turned * np.where(np.isfinite(hits.range_m), hits.range_m, 0.0)[:, None]
+        return hits, reflectance(world, scene, hits, places)
+
+    hits, sent_back = shoot(None, aimed)
+    if sensor.beam is not None:
+        footprints(shoot, sensor, aimed, hits, sent_back)
+    ranges, intensity = returns(sensor, hits, sent_back, fixed, rng, directions, scene.weather)
     if scene.crop_m > 0.0:
+        origins, turned = ways.sent(None, aimed)
+        with np.errstate(invalid="ignore"):
+            places = origins + turned * np.where(np.isfinite(hits.range_m), hits.range_m, 0.0)[:, None]
         near = np.linalg.norm(places, axis=1).reshape(ranges.shape) <= scene.crop_m
         ranges = np.where(near, ranges, 0.0)
-    return _rounded(to_points(sensor, directions, ranges, intensity), scene.point_step_m)
+    stamps = None if sensor.motion is None else ways.since_pose_s
+    return _rounded(to_points(sensor, directions, ranges, intensity, stamps), scene.point_step_m)
 
 
 def _rounded(cloud: PointCloud, step_m: float) -> PointCloud:

@@ -12,13 +12,15 @@ from volest.simulate.heightfield import HeightField
 from volest.simulate.parts import Part
 from volest.simulate.pile import correlated_noise
 from volest.simulate.raycast import Hits, Mesh, cast
-from volest.simulate.scene import Scene, SensorScene
+from volest.simulate.scene import MaterialScene, Scene, SensorScene
 from volest.simulate.sensor import in_view
 
 __all__ = ["World", "reflectance", "visible_fraction"]
 
 Floats = NDArray[np.float64]
 VISIBLE_CELL_M = 0.05
+DARKENING = 0.6  # of what is wet: light stays longer in it (Lekner and Dorf, Applied Optics 27, 1988: 0.3 to 0.7)
+WATER_INDEX = 1.328
 
 
 class World:
@@ -33,6 +35,7 @@ class World:
         shell: Mesh | None = None,
     ) -> None:
         self.bed, self.load = bed, load
+        self._patches: dict[tuple[int, MaterialScene], tuple[HeightField, HeightField | None]] = {}
         self._bare = shell or (_shell(bed) if branches is None else None)
         self.mesh = self._bare or _shell(bed, branches)
         above = [(load, int(Part.LOAD)), (tarp, int(Part.TARP))]
@@ -45,6 +48,20 @@ class World:
     def loaded(self, load: HeightField | None) -> World:
         """The same bed with another load, and nothing that covers it or sticks out of it."""
         return World(self.bed, load, shell=self._bare)
+
+    def patches(self, seed: int, material: MaterialScene) -> tuple[HeightField, HeightField | None]:
+        """The load's reflectance while dry, and where it is wet (> 0), each over its places; None: evenly."""
+        assert self.load is not None
+        key = (seed, material)
+        if key not in self._patches:
+            rng = np.random.default_rng([seed, 9])
+            light = self.load.with_heights(0.25 * np.exp(0.6 * correlated_noise(rng, self.load, 0.2)))
+            wet = None
+            if material.wet_patch_m > 0.0:
+                depth = correlated_noise(rng, self.load, material.wet_patch_m)
+                wet = self.load.with_heights(depth - np.quantile(depth, 1.0 - material.wet_mass_fraction))
+            self._patches = {key: (light, wet)}
+        return self._patches[key]
 
     def cast(self, origins: Floats, directions: Floats) -> Hits:
         """First hits of rays in the bed frame."""
@@ -75,14 +92,36 @@ def reflectance(world: World, scene: Scene, hits: Hits, places: Floats) -> Float
     of_part[Part.CAB], of_part[Part.GROUND], of_part[Part.FITTING] = 0.5, 0.2, 0.3
     of_part[Part.TARP], of_part[Part.BRANCH] = 0.4, 0.25
     values: Floats = of_part[hits.part]
-    if world.load is None:
-        return values
-    patch_rng = np.random.default_rng([scene.seed, 9])
-    patches = world.load.with_heights(0.25 * np.exp(0.6 * correlated_noise(patch_rng, world.load, 0.2)))
-    on_load = hits.part == Part.LOAD
-    values[on_load] = np.nan_to_num(patches.at(places[on_load, 0], places[on_load, 1]), nan=0.25)
-    values[on_load] *= 1.0 - 0.6 * scene.material.wet_mass_fraction
+    rained = scene.weather is not None and scene.weather.rain_mm_h > 0.0
+    if world.load is not None:
+        on_load = hits.part == Part.LOAD
+        x, y = places[on_load, 0], places[on_load, 1]
+        light, wet_patches = world.patches(scene.seed, scene.material)
+        values[on_load] = np.nan_to_num(light.at(x, y), nan=0.25)
+        if wet_patches is None:
+            values[on_load] *= 1.0 - DARKENING * (1.0 if rained else scene.material.wet_mass_fraction)
+        else:
+            wet = rained | (np.nan_to_num(wet_patches.at(x, y), nan=-1.0) > 0.0)
+            values[on_load] *= np.where(wet, (1.0 - DARKENING) * _through_film(hits.cosine[on_load]), 1.0)
+    if rained:
+        values *= _through_film(hits.cosine)
     return values
+
+
+def _through_film(cosine: Floats) -> Floats:
+    """What a film of water lets through of light that comes in and goes out at this angle, over what it does upright.
+
+    Fresnel's equations, unpolarised, for an index of 1.328 (Hale and Querry, Applied Optics 12, 1973, at 0.9 um).
+    """
+
+    def passed(c: Floats) -> Floats:
+        within = np.sqrt(1.0 - (1.0 - c * c) / WATER_INDEX**2)
+        across = ((c - WATER_INDEX * within) / (c + WATER_INDEX * within)) ** 2
+        along = ((WATER_INDEX * c - within) / (WATER_INDEX * c + within)) ** 2
+        return 1.0 - 0.5 * (across + along)
+
+    upright: Floats = passed(np.ones(1))
+    return (passed(np.clip(cosine, 0.0, 1.0)) / upright) ** 2
 
 
 def visible_fraction(world: World, sensors: tuple[SensorScene, ...], poses: dict[str, Pose]) -> float:
@@ -96,9 +135,23 @@ def visible_fraction(world: World, sensors: tuple[SensorScene, ...], poses: dict
     seen = np.zeros(len(cells), dtype=bool)
     for sensor in sensors:
         pose = poses[sensor.id]
-        sight = cells - pose.translation
+        start = _seen_from(sensor, pose, cells)
+        sight = cells - start
         distance = np.linalg.norm(sight, axis=1)
         sight /= distance[:, None]
-        met = world.cast(pose.translation, sight).range_m
+        met = world.cast(start, sight).range_m
         seen |= in_view(sensor, sight @ pose.rotation) & (met > distance - 0.01)
     return float(seen.mean())
+
+
+def _seen_from(sensor: SensorScene, pose: Pose, cells: Floats) -> Floats:
+    """Where a sensor is (3,), or a moving line (N, 3), when it sees cells (N, 3)."""
+    if sensor.pattern != "line" or sensor.motion is None:
+        return pose.translation
+    velocity, across = pose.rotation @ np.array(sensor.motion.velocity_m_s), pose.rotation[:, 2]
+    if velocity @ across == 0.0:
+        return pose.translation
+    half_s = sensor.frames / (2.0 * sensor.rate_hz)
+    when = np.clip((cells - pose.translation) @ across / (velocity @ across), -half_s, half_s)
+    start: Floats = pose.translation + when[:, None] * velocity
+    return start
