@@ -223,16 +223,17 @@ def test_a_sensor_without_an_estimate_has_no_figures_and_no_nan() -> None:
     json.dumps([asdict(entry), summary.better], allow_nan=False)
 
 
-def test_confidence_intervals_of_the_rms_error_hold_it() -> None:
-    """Of 150 campaigns of 40 normal errors, about 95 in 100: 8 in 1000 such tests would fail at 88."""
+@pytest.mark.parametrize("loads", [10, 40])
+def test_confidence_intervals_of_the_rms_error_hold_it(loads: int) -> None:
+    """In 100 campaigns of normal errors; if they held it 93 times in 100, 1 such test in 400 would fail."""
     rng, held = np.random.default_rng(2), 0
-    for _ in range(150):
-        (entry,) = summarise(rows_with((2.0 * rng.standard_normal(40)).tolist()), 0).entries
+    for _ in range(100):
+        (entry,) = summarise(rows_with((2.0 * rng.standard_normal(loads)).tolist()), 0).entries
         assert entry.rms_percent is not None
         assert entry.rms_percent.low is not None
         assert entry.rms_percent.high is not None
         held += entry.rms_percent.low <= 2.0 <= entry.rms_percent.high
-    assert held / 150 > 0.88
+    assert held >= 85
 
 
 # --- recordings -------------------------------------------------------------------------------------------------------
