@@ -28,7 +28,7 @@ from volest.sensorbench.summary import summarise
 from volest.sensorbench.trial import Contender, Stage
 from volest.truck import Truck
 
-FIVE = ("ouster-os0-128", "hesai-xt32", "velodyne-vlp-16", "livox-avia", "microsoft-azure-kinect")
+FIVE = ("ouster-os0-32", "ouster-os1-32", "velodyne-vlp-16", "livox-avia", "sick-multiscan136")
 MODELS = {"os128": "ouster-os0-128", "vlp16": "velodyne-vlp-16", "tof": "microsoft-azure-kinect"}
 
 
