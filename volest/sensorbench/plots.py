@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["budget_plot", "errors_plot", "interval_plot", "map_plot", "rms_plot"]
 
-WIDTH_IN = 6.6
+WIDTH_IN = 5.6
 BUDGET_COLOURS = dict(zip(SOURCES, (HIDDEN, LOAD, STEEL, SEEN, "#009E73"), strict=True))
 GOLDEN = 0.618034  # spreads points evenly
 RECORDED, SIMULATED = "s", "o"
@@ -102,8 +102,7 @@ def budget_plot(entries: Sequence[Entry]) -> str:
     for source in SOURCES:
         axes.plot([], [], "s", color=BUDGET_COLOURS[source], markersize=8, label=source)
     axes.set_xlim(0.0, 100.0)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.13 - 0.5 / (2 + len(entries))), ncols=5, frameon=False,
-                fontsize=9, handletextpad=0.2, columnspacing=1.2)  # fmt: skip
+    picture.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=9, handletextpad=0.2, columnspacing=1.0)
     return _svg(picture, "budget")
 
 
@@ -111,7 +110,7 @@ def map_plot(found: MountMap) -> str:
     """The width of the interval against the position, and the best pose."""
     from matplotlib.figure import Figure
 
-    picture = Figure(figsize=(WIDTH_IN, 4.2), layout="constrained", facecolor="none")
+    picture = Figure(figsize=(WIDTH_IN, 3.8), layout="constrained", facecolor="none")
     axes = picture.subplots()
     names = [f"{name}, {AXES[name]}" for name in found.axes]
     best = dict(zip(AXES, (*found.xyz_m, *found.rpy_deg), strict=True))
@@ -136,7 +135,7 @@ def map_plot(found: MountMap) -> str:
         bar.ax.tick_params(labelsize=8, color=STEEL)
         bar.outline.set_visible(False)
         axes.set_ylabel(names[1], fontsize=9)
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    picture.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
     axes.set_xlabel(names[0], fontsize=9)
     axes.tick_params(labelsize=8, color=STEEL)
     axes.spines[["top", "right"]].set_visible(False)
@@ -145,7 +144,8 @@ def map_plot(found: MountMap) -> str:
 
 def _rows_of(entries: Sequence[Entry], title: str, label: str) -> tuple[Figure, Axes]:
     picture, (axes,) = _figure(entries, 1)
-    _style(axes, entries, title, label)
+    _style(axes, entries, "", label)
+    picture.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
     return picture, axes
 
 
