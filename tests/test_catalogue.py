@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import volest.truck
 from volest.catalogue import FOLDER, load_sensor, sensor_names
-from volest.errors import InputError
+from volest.errors import InputError, TruckError
 from volest.truck import Truck
 
 SOUND = (FOLDER / "ouster-os1-128.toml").read_text("utf-8")
@@ -45,13 +45,46 @@ def test_each_sensor_is_sound_and_tells_its_source(name: str) -> None:
     assert sensor.return_probability(4.0, 0.5) > 0.9  # a truck bed is within its reach
 
 
-def test_a_name_that_today_s_truck_files_know_is_not_noisier_by_half() -> None:
-    """The table of single figures stays what trucks without a figure of their own are estimated with."""
-    table = tomllib.loads((FOLDER.parent / "sensors.toml").read_text("utf-8"))
-    both = set(table) & set(sensor_names())
-    assert len(both) >= 15
-    for name in both:
-        assert load_sensor(name).range_std_m(4.0, 0.5) < 1.5 * table[name]["range_noise_m"], name
+FIGURES_OF_TRUCKS = {
+    **dict.fromkeys(["blickfeld-cube-1", "hesai-jt128", "hesai-ot128", "hesai-pandar40p", "hesai-pandar64"], 0.02),
+    **dict.fromkeys(["hesai-qt128", "livox-avia", "livox-mid-360", "livox-mid-70", "robosense-airy"], 0.02),
+    **dict.fromkeys(["robosense-helios-32", "sick-multiscan136", "velodyne-hdl-32e", "velodyne-vlp-16"], 0.02),
+    **dict.fromkeys([f"ouster-os{n}-{rows}" for n in (0, 1) for rows in (32, 64, 128)], 0.015),
+    **{"hesai-xt16": 0.01, "hesai-xt32": 0.01, "ouster-os2-128": 0.025, "robosense-bpearl": 0.03},
+    **{"sick-lms511": 0.007, "velodyne-vlp-32c": 0.02},
+}
+"""What trucks without a figure of their own have been estimated with from the first."""
+
+
+def truck_with(model: str) -> Truck:
+    sensor = {"id": "mast", "model": model, "pose": {"xyz_m": [0, 0, 3], "rpy_deg": [0, 90, 0]}}
+    bed = {"length_m": 4.0, "width_m": 2.0, "height_m": 1.0}
+    return Truck.from_dict({"schema": 1, "id": "KT-1", "bed": bed, "sensor": [sensor]})
+
+
+@pytest.mark.parametrize("name", sensor_names())
+def test_any_name_will_do_in_a_truck_file_and_tells_what_the_catalogue_does(name: str) -> None:
+    (sensor,), model = truck_with(name).sensors, load_sensor(name)
+    assert (sensor.range_noise_m, sensor.wavelength_nm) == (model.bed_std_m, model.wavelength_nm)
+    assert model.range_std_m(4.0, 0.5) < 1.5 * model.bed_std_m
+
+
+def test_names_that_truck_files_use_keep_their_figures() -> None:
+    assert {name: truck_with(name).sensors[0].range_noise_m for name in FIGURES_OF_TRUCKS} == FIGURES_OF_TRUCKS
+
+
+@pytest.mark.parametrize("name", ["ouster-os9", "../sensors/ouster-os1-128", "Ouster-os1-128", "ouster-os1-128.toml"])
+def test_a_model_that_the_catalogue_lacks_is_refused_with_the_nearest(name: str) -> None:
+    with pytest.raises(TruckError, match=r"sensor\[0\]\.model: found '.*', expected ouster-os. perhaps|one of|perhaps"):
+        truck_with(name)
+
+
+def test_a_truck_reads_but_the_one_file_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = volest.truck.read_toml
+    monkeypatch.setattr(volest.truck, "read_toml", lambda path, error: (read.append(path.stem), plain(path, error))[1])
+    truck_with("ouster-os0-128")
+    assert set(read) - {"waste"} == {"ouster-os0-128"}
 
 
 def test_noise_follows_the_light_that_comes_back() -> None:
@@ -88,6 +121,8 @@ def test_farther_and_darker_is_never_better(name: str, range_m: float, times: fl
         ("velodyne-vlp-32c", "nebula_velodyne/nebula_velodyne_decoders/calibration/VLP32.yaml"),
         ("hesai-xt32", "nebula_hesai/nebula_hesai_decoders/calibration/PandarXT32.csv"),
         ("hesai-xt16", "nebula_hesai/nebula_hesai_decoders/calibration/PandarXT16.csv"),
+        ("velodyne-hdl-32e", "nebula_velodyne/nebula_velodyne_decoders/calibration/HDL32.yaml"),
+        ("hesai-pandar40p", "nebula_hesai/nebula_hesai_decoders/calibration/Pandar40P.csv"),
         ("hesai-pandar64", "nebula_hesai/nebula_hesai_decoders/calibration/Pandar64.csv"),
         ("hesai-qt128", "nebula_hesai/nebula_hesai_decoders/calibration/PandarQT128.csv"),
     ],

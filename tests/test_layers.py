@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "volest"
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["commission", "demo", "evaluate", "track"],
+    ["commission", "demo", "evaluate", "sensorbench", "track"],
     ["page", "scoreplot"],
     ["picture", "scoretable"],
     ["score", "table"],
@@ -62,7 +62,7 @@ HEAVY = {
     "rosbags",
     "scipy",
 }
-HEAVY |= {"trimesh", "velodyne_decoder"}
+HEAVY |= {"jinja2", "pyarrow", "trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

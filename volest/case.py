@@ -16,7 +16,7 @@ from volest.errors import InputError
 from volest.load import estimate_files
 from volest.schema import check
 
-__all__ = ["Accept", "Case", "Outcome", "Truth", "read_cases", "run_case"]
+__all__ = ["Accept", "Case", "Outcome", "Truth", "read_case", "read_cases", "run_case"]
 
 MAX_FILE_BYTES = 2**24
 
@@ -109,13 +109,14 @@ class Outcome:
 
 def read_cases(directory: Path) -> list[Case]:
     """The cases in the folders of a directory, by name; a truth.json that cannot be used raises InputError."""
-    cases = [_read_case(path) for path in sorted(directory.glob("*/truth.json"))]
+    cases = [read_case(path) for path in sorted(directory.glob("*/truth.json"))]
     if not cases:
         raise InputError(f"{directory}: found no case, expected a directory of folders with a truth.json each")
     return cases
 
 
-def _read_case(path: Path) -> Case:
+def read_case(path: Path) -> Case:
+    """The case of a truth.json; one that cannot be used raises InputError."""
     try:
         with path.open("rb") as file:
             document = msgspec.json.decode(file.read(MAX_FILE_BYTES))

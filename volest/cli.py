@@ -90,6 +90,30 @@ def parser() -> argparse.ArgumentParser:
     track.add_argument("--picture", type=Path, metavar="FILE", help="draw the day as .png, .svg or .pdf")
     track.set_defaults(run=_track)
 
+    sensors = verbs.add_parser(
+        "bench-sensor", help="how good a sensor is for this job, as a report", allow_abbrev=False
+    )
+    sensors.add_argument(
+        "sensors",
+        nargs="*",
+        metavar="SENSOR",
+        help="a name of the catalogue, a sensor's .toml, or scans with known truth",
+    )
+    sensors.add_argument("--list", action="store_true", help="list the catalogue")
+    sensors.add_argument(
+        "--truck", type=Path, metavar="TRUCK", help="try them on this truck; else on trucks of all sizes"
+    )
+    sensors.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for report.html and results.parquet")
+    sensors.add_argument("--mounts", metavar="A,B", help="overhead, front, both-ends, side, truck; else all")
+    sensors.add_argument("--loads", type=_count, default=40, metavar="N", help="how many, the same for all; 40")
+    sensors.add_argument("--frames", type=_count, default=1, metavar="N", help="fused in one estimate; 1")
+    sensors.add_argument("--seed", type=_seed, default=0, metavar="N", help="the same seed draws the same loads")
+    sensors.add_argument("--jobs", type=_count, metavar="N", help="how many trials side by side; else one a core")
+    sensors.add_argument("--optimise-mount", action="store_true", help="search the pose with the smallest interval")
+    sensors.add_argument("--limits", metavar="L", help="of that search: x=-2..2,z=2..5,pitch=30..90, or a .toml file")
+    sensors.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
+    sensors.set_defaults(run=_bench_sensor)
+
     evaluate = verbs.add_parser("evaluate", help="score against cases with known truth", allow_abbrev=False)
     evaluate.add_argument("cases", type=Path, metavar="DIR", help="directory of folders with a truth.json each")
     evaluate.add_argument(
@@ -103,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, commission, simulate, track, evaluate, demo):
+    for verb in (estimate, commission, simulate, track, sensors, evaluate, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -195,6 +219,43 @@ def _track(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _bench_sensor(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from volest.progress import Bar
+
+    try:
+        from volest.sensorbench import Options, bench
+        from volest.sensorbench.table import print_bench, print_catalogue
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("volest"):
+            raise
+        raise MissingExtraError("volest bench-sensor", "server,bench") from error
+    if arguments.list:
+        print_catalogue(Console(highlight=False))
+        return 0
+    if not arguments.sensors or arguments.output is None:
+        raise InputError("bench-sensor: expected SENSOR... and -o DIR, or --list")
+    options = Options(
+        truck=arguments.truck,
+        mounts=None if arguments.mounts is None else tuple(arguments.mounts.split(",")),
+        loads=arguments.loads,
+        frames=arguments.frames,
+        seed=arguments.seed,
+        jobs=arguments.jobs,
+        optimise=arguments.optimise_mount,
+        limits=arguments.limits,
+    )
+    with Bar("trying sensors") as bar:
+        done = bench(arguments.sensors, arguments.output, options, bar.tell)
+    if arguments.json:
+        line = json.dumps(done.to_dict(), allow_nan=False, ensure_ascii=False)
+        sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+        return 0
+    print_bench(done, Console(highlight=False))
+    return 0
+
+
 def _evaluate(arguments: argparse.Namespace) -> int:
     from volest.evaluate import run
     from volest.progress import Progress
@@ -216,6 +277,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a number from 1 on")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 on")
     return int(text)
 
 

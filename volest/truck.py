@@ -26,6 +26,7 @@ DEFAULT_RANGE_NOISE_M = 0.02
 DEFAULT_POSE_STD_XYZ_M = 0.01
 DEFAULT_POSE_STD_RPY_DEG = 0.2
 _WASTE_NUMBERS = ("dry_kg_m3", "dry_log_std", "wet_kg_m3", "wet_log_std")
+DATA = Path(__file__).parent / "data"
 DEFAULT_PROFILE = "msw-indonesia-loose"
 
 
@@ -229,16 +230,16 @@ def _scale(scale: Scale | None, where: str, directory: Path) -> Scale | None:
 
 
 def _sensor(table: _SensorTable, where: str) -> Sensor:
-    told = table.pose_std or _PoseStdTable()
+    told, known = table.pose_std or _PoseStdTable(), _catalogued(table.model)
     return Sensor(
         id=table.id,
         pose=Pose.from_xyz_rpy_deg(table.pose.xyz_m, table.pose.rpy_deg),
         model=table.model,
-        range_noise_m=_range_noise(table, where),
+        range_noise_m=_range_noise(table, known, where),
         pose_std_xyz_m=told.xyz_m,
         pose_std_rpy_rad=math.radians(told.rpy_deg),
         pose_std_told=table.pose_std is not None,
-        wavelength_nm=_wavelength(table.model),
+        wavelength_nm=None if known is None else known.get("wavelength_nm"),  # a model it lacks is told of elsewhere
     )
 
 
@@ -281,34 +282,27 @@ def _commissioned(path: Path) -> Truck:
     return replace(truck, sensors=sensors, commissioned=contents.commissioned)
 
 
-def _wavelength(model: str | None) -> float | None:
-    """What the catalogue knows of it [nm]; a model that it lacks is told of elsewhere."""
-    if model is None:
+def _catalogued(model: str | None) -> dict[str, Any] | None:
+    """The catalogue's file of a model, and no other: not checked, as volest.catalogue would, for that takes time."""
+    if model is None or re.match(r"^[a-z0-9-]{1,64}\Z", model) is None:
         return None
-    known: float | None = _catalogue("sensors").get(model, {}).get("wavelength_nm")
-    if known is not None:
-        return known
-    from volest.catalogue import load_sensor, sensor_names
-
-    return load_sensor(model).wavelength_nm if model in sensor_names() else None
+    path = DATA / "sensors" / f"{model}.toml"
+    return read_toml(path, TruckError) if path.is_file() else None
 
 
-BED_RANGE_M = 4.0
-"""Where the middle of a truck bed is from its sensor, more or less."""
-
-
-def _range_noise(table: _SensorTable, where: str) -> float:
+def _range_noise(table: _SensorTable, known: dict[str, Any] | None, where: str) -> float:
     """The truck file's own value, else the catalogue's, else the default."""
     if table.range_noise_m is not None:
         return table.range_noise_m
     if table.model is None:
         return DEFAULT_RANGE_NOISE_M
-    if table.model not in _catalogue("sensors"):
-        from volest.catalogue import load_sensor, sensor_names
+    if known is not None and "bed_std_m" in known["noise"]:
+        return float(known["noise"]["bed_std_m"])
+    from volest.catalogue import load_sensor, sensor_names
 
-        if table.model in sensor_names():
-            return float(load_sensor(table.model).range_std_m(BED_RANGE_M))
-    return float(_entry("sensors", table.model, f"{where}.model")["range_noise_m"])
+    if known is None:
+        raise TruckError(f"{where}.model: found {table.model!r}, expected {nearest(table.model, sensor_names())}")
+    return load_sensor(table.model).bed_std_m
 
 
 def _waste(table: _WasteTable, where: str) -> WasteProfile:
@@ -373,7 +367,7 @@ def _reference(name: str, sensor_ids: list[str], directory: Path, where: str) ->
 
 @cache
 def _catalogue(name: str) -> dict[str, dict[str, Any]]:
-    return read_toml(Path(__file__).parent / "data" / f"{name}.toml", TruckError)
+    return read_toml(DATA / f"{name}.toml", TruckError)
 
 
 def _entry(catalogue: str, name: str, where: str) -> dict[str, Any]:
