@@ -60,10 +60,8 @@ def make_collection(
     A folder that holds loads of another recipe, or a truth other than that in the recipe's loads.csv, is a SceneError.
     """
     wanted, new = list(entries(collection)), 0
-    kept_sums, kept_table = recipe.with_name(SUMS), recipe.with_name(TABLE)
     try:
-        expected = _sums(kept_sums.read_text("utf-8")) if kept_sums.is_file() else None
-        truths = _rows(kept_table.read_text("utf-8")) if kept_table.is_file() else {}
+        kept_sums, kept_rows = _kept(recipe)
         _claim(recipe, directory)
         for number, entry in enumerate(wanted):
             if number % 20 == 0:
@@ -71,19 +69,29 @@ def make_collection(
             new += _make(collection, entry, directory)
         tell("comparing checksums")
         table = _table(wanted, directory)
-        found = _digests(wanted, directory)
-        _compare(_rows(table), truths, directory)
+        _compare(_rows(table), kept_rows, directory)
         (directory / TABLE).write_text(table, encoding="utf-8")
-        found[TABLE] = hashlib.sha256(table.encode()).hexdigest()
-        (directory / SUMS).write_text("".join(f"{found[name]}  {name}\n" for name in sorted(found)), encoding="utf-8")
+        sums = _digests(wanted, directory)
+        (directory / SUMS).write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), encoding="utf-8")
     except OSError as error:
         raise SceneError(f"{error.filename or directory}: {error.strerror}; expected a folder to write to") from error
+    if kept_sums is None:
+        return Made(directory, len(wanted), new, None, ())
+    differing = sorted(name for name in {*sums, *kept_sums} if sums.get(name) != kept_sums.get(name))
+    return Made(directory, len(wanted), new, len(kept_sums), tuple(differing))
+
+
+def _kept(recipe: Path) -> tuple[dict[str, str] | None, _Table]:
+    """The checksums (None: there are none) and truths beside the recipe."""
+    sums, table = recipe.with_name(SUMS), recipe.with_name(TABLE)
+    try:
+        rows = _rows(table.read_text("utf-8")) if table.is_file() else {}
+        if not sums.is_file():
+            return None, rows
+        lines = [line.partition("  ") for line in sums.read_text("utf-8").splitlines()]
     except UnicodeDecodeError as error:
         raise SceneError(f"{recipe.parent}: {SUMS} or {TABLE}: found no text, expected what was written") from error
-    if expected is None:
-        return Made(directory, len(wanted), new, None, ())
-    differing = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
-    return Made(directory, len(wanted), new, len(expected), tuple(differing))
+    return {name: digest for digest, _, name in lines}, rows
 
 
 def _claim(recipe: Path, directory: Path) -> None:
@@ -140,20 +148,14 @@ def _truth(path: Path) -> dict[str, Any]:
 
 
 def _digests(wanted: list[Entry], directory: Path) -> dict[str, str]:
-    """SHA-256 of each file of the loads, by its path in the folder."""
+    """SHA-256 of loads.csv and of each file of the loads, by its path in the folder."""
     folders = [directory / entry.part.name / entry.name for entry in wanted]
-    paths = [path for folder in folders for path in folder.iterdir() if path.is_file()]
+    paths = [directory / TABLE, *(path for folder in folders for path in folder.iterdir() if path.is_file())]
     found = {}
     for path in paths:
         with path.open("rb") as file:
             found[path.relative_to(directory).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
-
-
-def _sums(text: str) -> dict[str, str]:
-    """What sha256sum writes."""
-    lines = [line.partition("  ") for line in text.splitlines()]
-    return {name: digest for digest, _, name in lines}
 
 
 def _rows(table: str) -> _Table:
