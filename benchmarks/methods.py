@@ -89,7 +89,7 @@ def convex_hull(points: Points, bed: Bed) -> float:
 
 def alpha_shape(points: Points, bed: Bed) -> float:
     """The alpha complex of the returns and of the floor (Edelsbrunner and Muecke, 1994): tetrahedra of the Delaunay
-    triangulation within a sphere of three quarters of the bed's height, and no less than 0.5 m."""
+    triangulation within a sphere of three quarters of the load's depth, so that none is hollow, and no less than 0.5 m."""
     from scipy.spatial import Delaunay
 
     cloud = _closed(points, bed)
@@ -99,8 +99,14 @@ def alpha_shape(points: Points, bed: Bed) -> float:
     solid = sixfold > 1e-9
     # The centre c of the sphere through the corners: 2 sides c = the sides' squared lengths.
     centre = np.linalg.solve(2.0 * sides[solid], np.sum(sides[solid] ** 2, axis=2)[:, :, None])[:, :, 0]
-    within = np.linalg.norm(centre, axis=1) <= max(0.5, 0.75 * bed.height_m)
+    within = np.linalg.norm(centre, axis=1) <= max(0.5, 0.75 * _depth(points, bed))
     return float(sixfold[solid][within].sum() / 6.0)
+
+
+def _depth(points: Points, bed: Bed) -> float:
+    """What 99 returns in 100 are at most above the floor."""
+    top = bed.inside(points)
+    return float(np.quantile(top[:, 2] - bed.floor_under(top), 0.99))
 
 
 def _closed(points: Points, bed: Bed) -> Points:
@@ -134,7 +140,7 @@ def _estimated(bed: Bed, find_bed: bool) -> Answer:
     scans = read_scans(folder, scan_arguments(bed.case.command), truck)
     estimator = Estimator(truck, find_bed=find_bed)
     started = time.process_time()
-    result = estimator.estimate(scans.get(None) or scans)
+    result = estimator.estimate(np.concatenate(scans[None]) if None in scans else scans)
     seconds = time.process_time() - started
     if result.volume_m3 is None:
         raise ValueError("; ".join((*result.flags, *result.reasons)))

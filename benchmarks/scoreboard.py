@@ -160,8 +160,10 @@ def tables(rows: Sequence[Row]) -> str:
     """The board in Markdown: all loads, then RMS errors by part, view and kind of load."""
     names = list(dict.fromkeys(row.method for row in rows))
     by_method = {name: [row for row in rows if row.method == name] for name in names}
-    heads = ["method", "n", "none", "bias", "RMS", "95th", "cover", "width", "ms"]
-    board = [[f"`{name}`", *figures_of(by_method[name])] for name in names]
+    lost = {(row.part, row.load) for row in rows if not math.isfinite(row.error_percent)}
+    shared = {name: [row for row in by_method[name] if (row.part, row.load) not in lost] for name in names}
+    heads = ["method", "n", "none", "bias", "RMS", "95th", "cover", "width", "ms", "shared"]
+    board = [[f"`{name}`", *figures_of(by_method[name]), number(rms(shared[name]))] for name in names]
     text = [markdown(heads, board)]
     for key, title in (("part", "part"), ("view", "sensor and mount"), ("kind", "kind of load")):
         groups = sorted({getattr(row, key) for row in rows})
@@ -170,11 +172,16 @@ def tables(rows: Sequence[Row]) -> str:
         body = []
         for name in names:
             cells = [rms([row for row in by_method[name] if getattr(row, key) == group]) for group in groups]
-            body.append([f"`{name}`", *("" if math.isnan(value) else f"{value:.2f}" for value in cells)])
+            body.append([f"`{name}`", *map(number, cells)])
         counts = [len({(r.part, r.load) for r in rows if getattr(r, key) == group}) for group in groups]
         text.append(f"RMS error by {title}:\n")
         text.append(markdown(["", *(f"{g} ({n})" for g, n in zip(groups, counts, strict=True))], body))
     return "\n".join(text)
+
+
+def number(value: float) -> str:
+    """Two decimals, or nothing."""
+    return "" if math.isnan(value) else f"{value:.2f}"
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -212,11 +219,12 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     left.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=9)
     left.invert_yaxis()
     left.set_xscale("symlog", linthresh=2.0)
-    left.set_xticks([-20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50])
-    left.set_xticklabels([f"{tick:+d}" if tick else "0" for tick in (-20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)])
+    ticks = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
+    left.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
     left.set_title("Error in % of struck capacity: mean, and 95 loads in 100", loc="left", fontsize=11, color=ink)
     right.set_xscale("log")
-    right.set_xticks([0.2, 0.5, 1, 2, 5, 10, 20, 50], ["0.2", "0.5", "1", "2", "5", "10", "20", "50"])
+    ticks = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+    right.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     right.minorticks_off()
     right.set_title("RMS error in % of struck capacity, by sensor and mount", loc="left", fontsize=11, color=ink)
     right.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
