@@ -89,7 +89,7 @@ def convex_hull(points: Points, bed: Bed) -> float:
 
 def alpha_shape(points: Points, bed: Bed) -> float:
     """The alpha complex of the returns and of the floor (Edelsbrunner and Muecke, 1994): tetrahedra of the Delaunay
-    triangulation within a sphere of three quarters of the load's depth, so that none is hollow, and no less than 0.5 m."""
+    triangulation within a sphere of three quarters of the load's depth, so that none is hollow, at least 0.5 m."""
     from scipy.spatial import Delaunay
 
     cloud = _closed(points, bed)
