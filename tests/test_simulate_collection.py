@@ -16,6 +16,7 @@ from volest.cli import main
 from volest.errors import SceneError
 from volest.simulate import Made, collection_from_dict, run
 from volest.simulate.collection import entries, simulate_entry
+from volest.simulate.scene import Noise
 
 RECIPE = """
 kind = "collection"
@@ -180,4 +181,28 @@ def test_parts_that_share_seeds_or_names_are_refused() -> None:
 def test_a_bed_that_is_never_drawn_is_told() -> None:
     collection = collection_from_dict(document(beds={"length_m": [19.0, 20.0]}), "recipe.toml")
     with pytest.raises(SceneError, match=r"a/0000-flat-os128-front: 200 loads were drawn .* no bed drawn lies within"):
+        simulate_entry(collection, next(entries(collection)))
+
+
+def test_a_part_tells_of_its_scenes_what_is_not_to_be_drawn() -> None:
+    sensor = {"model": "mine", "rows": 4, "columns": 64, "vertical_fov_deg": 40.0}
+    told = document(views=["os128@front+rear"], scene={"sensor": sensor, "load": {"fill_ratio": 0.25}, "format": "pcd"})
+    drawn, changed = (
+        simulate_entry(collection, entry := next(entries(collection)))
+        for collection in (
+            collection_from_dict(document(views=["os128@front+rear"], columns=64), "recipe.toml"),
+            collection_from_dict(told, "recipe.toml"),
+        )
+    )
+    assert entry.name == "0000-flat-mine-front+rear"
+    assert changed.truth["fill_ratio"] == pytest.approx(0.25, abs=1e-3)
+    assert (changed.scene.bed, changed.scene.format) == (drawn.scene.bed, "pcd")
+    for one, other in zip(changed.scene.sensor, drawn.scene.sensor, strict=True):
+        assert (one.id, one.pose, one.pose_std) == (other.id, other.pose, other.pose_std)
+        assert (one.model, one.rows, one.noise) == ("mine", 4, Noise())
+
+
+def test_a_part_that_tells_an_unknown_key_is_refused() -> None:
+    collection = collection_from_dict(document(scene={"load": {"fill": 1.0}}), "recipe.toml")
+    with pytest.raises(SceneError, match=r"part a: scene: load.fill: unknown key; did you mean 'fill_ratio'"):
         simulate_entry(collection, next(entries(collection)))

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from volest.errors import SceneError
 from volest.schema import check, nearest
-from volest.simulate.scene import Scene
+from volest.simulate.scene import Scene, scene_from_dict, scene_to_dict
 from volest.simulate.simulation import Simulated, simulate
 from volest.simulate.variety import LOADS, MOUNTS, SENSORS, random_scene
 
@@ -22,6 +22,7 @@ __all__ = ["Beds", "Collection", "Entry", "Part", "collection_from_dict", "entri
 MOST_LOADS = 100_000
 MOST_SEED = 2**40
 MOST_DRAWS = 200
+PLACED = ("id", "pose", "pose_std")  # of a sensor
 
 _Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,40}$", description="a word of small letters, digits and -")]
 _Names = Annotated[tuple[str, ...], Meta(min_length=1, max_length=200, description="a list of one name or more")]
@@ -57,6 +58,7 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     beds: Beds = Beds()
     reference: Annotated[bool, Meta(description="true or false")] | None = None  # None: three in four have one
     columns: _Columns = 1024  # of os128
+    scene: Annotated[dict[str, Any], Meta(description="tables of a scene file")] = {}  # told instead of drawn
 
 
 class Collection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,9 +85,21 @@ class Entry:
         return self.part.loads[self.number % len(self.part.loads)]
 
     @property
+    def drawn_view(self) -> tuple[str, str]:
+        """Sensor and mount, as random_scene takes them."""
+        sensor, _, mount = self.part.views[self.number // len(self.part.loads) % len(self.part.views)].partition("@")
+        return sensor, mount
+
+    @property
+    def sensor(self) -> str:
+        """The sensor, or the model that the part's scene tells in its place."""
+        told = self.part.scene.get("sensor")
+        return str((told.get("model") if isinstance(told, dict) else None) or self.drawn_view[0])
+
+    @property
     def view(self) -> str:
         """SENSOR@MOUNT."""
-        return self.part.views[self.number // len(self.part.loads) % len(self.part.views)]
+        return f"{self.sensor}@{self.drawn_view[1]}"
 
     @property
     def seed(self) -> int:
@@ -141,7 +155,8 @@ def entries(collection: Collection) -> Iterator[Entry]:
 
 def simulate_entry(collection: Collection, entry: Entry) -> Simulated:
     """The first load of the entry's seed that lies in a bed as the part wants it and can lie there."""
-    part, (sensor, _, mount) = entry.part, entry.view.partition("@")
+    part, (sensor, mount) = entry.part, entry.drawn_view
+    written = {"format": collection.format, "point_step_m": collection.point_step_m, "crop_m": collection.crop_m}
     told = "no bed drawn lies within part.beds"
     for attempt in range(MOST_DRAWS):
         rng = np.random.default_rng([entry.seed, attempt])
@@ -150,9 +165,26 @@ def simulate_entry(collection: Collection, entry: Entry) -> Simulated:
         )
         if not part.beds.hold(scene):
             continue
-        written = {"format": collection.format, "point_step_m": collection.point_step_m, "crop_m": collection.crop_m}
+        scene = _told(msgspec.structs.replace(scene, **written), part)
         try:
-            return simulate(msgspec.structs.replace(scene, **written))
+            return simulate(scene)
         except SceneError as error:  # too steep to lie in this bed
             told = str(error)
     raise SceneError(f"{part.name}/{entry.name}: {MOST_DRAWS} loads were drawn and none can be simulated: {told}")
+
+
+def _told(scene: Scene, part: Part) -> Scene:
+    """The scene with what the part tells of it: a sensor is all the part's but for its place, tables else are laid over
+    those that were drawn."""
+    if not part.scene:
+        return scene
+    drawn = scene_to_dict(scene)
+    for key, value in part.scene.items():
+        if key == "sensor" and isinstance(value, dict):
+            places = [{name: each[name] for name in PLACED if name in each} for each in drawn["sensor"]]
+            drawn[key] = [place | value for place in places]
+        elif isinstance(value, dict) and isinstance(drawn.get(key, {}), dict):
+            drawn[key] = drawn.get(key, {}) | value
+        else:
+            drawn[key] = value
+    return scene_from_dict(drawn, f"part {part.name}: scene")

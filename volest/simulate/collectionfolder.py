@@ -128,9 +128,8 @@ def _table(wanted: list[Entry], directory: Path) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow((*LABELS, *TRUTHS))
     for entry in wanted:
-        sensor, _, mount = entry.view.partition("@")
         truth = _truth(directory / entry.part.name / entry.name / "truth.json")
-        labels = (entry.part.name, entry.name, entry.seed, entry.kind, sensor, mount)
+        labels = (entry.part.name, entry.name, entry.seed, entry.kind, *entry.view.split("@"))
         rows.writerow((*labels, *(truth[name] for name in TRUTHS)))
     return text.getvalue()
 
