@@ -267,7 +267,7 @@ def test_picture_that_cannot_be_is_a_usage_error(capsys: Capture, name: str) -> 
 
 def test_scene_and_folder_reach_the_simulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
-    monkeypatch.setattr("volest.simulate.run", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr("volest.simulate.run", lambda scene, folder, _: asked.append((scene, folder)))
     assert main(["simulate", "scene.toml", "-o", str(tmp_path)]) == 0
     assert asked == [(Path("scene.toml"), tmp_path)]
 

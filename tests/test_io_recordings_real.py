@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,28 @@ def test_each_sensor_description_is_taken_or_told_of(real: Path, tmp_path: Path)
         taken += "found the UDP packets" in str(error.value)
     assert len(paths) == 34
     assert 4 <= taken < len(paths[::5])
+
+
+REASONS = {
+    "several topics": "found several topics with points, expected one, named by #topic=",
+    "packets": "packets that are not decoded here",
+    "pcapng": "found pcapng",
+    "damaged": "damaged: ",
+    "empty": "found no frames",
+    "no points": "found no topic with points",
+}
+
+
+def test_each_recording_is_read_or_refused_with_its_reason(real: Path) -> None:
+    """Of those of several topics the SICK's is read above; a damaged one may be read up to where it is damaged."""
+    outcomes: Counter[str] = Counter()
+    for line in (real / "manifest.tsv").read_text("utf-8").splitlines():
+        name, _, expect, *_ = line.split("\t")
+        if expect != "recording":
+            continue
+        try:
+            outcomes["read" if sum(len(cloud) for _, cloud in read_frames(real / name)) else "no point at all"] += 1
+        except ScanError as error:
+            outcomes[next((reason for reason, words in REASONS.items() if words in str(error)), str(error))] += 1
+    refused = {"several topics": 1, "packets": 2, "pcapng": 1, "damaged": 1, "empty": 1, "no points": 34}
+    assert outcomes == {"read": 6, **refused}

@@ -182,14 +182,16 @@ def _simulate(arguments: argparse.Namespace) -> int:
     from volest.progress import Progress
 
     try:
-        from volest.simulate import run
+        from volest.simulate import Made, run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("volest"):
             raise
         raise MissingExtraError("volest simulate", "server") from error
     with Progress() as progress:
         progress.tell("simulating")
-        run(arguments.scene, arguments.output)
+        made = run(arguments.scene, arguments.output, progress.tell)
+    if isinstance(made, Made):
+        print(made.summary)
     return 0
 
 

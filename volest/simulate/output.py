@@ -7,35 +7,10 @@ from pathlib import Path
 
 from volest.errors import SceneError
 from volest.simulate.card import card
-from volest.simulate.day import SimulatedDay, simulate_day
-from volest.simulate.dayfolder import write_day
-from volest.simulate.dayscene import day_from_dict
 from volest.simulate.files import rounded, toml, write_cloud, write_reference
-from volest.simulate.scene import read_document, scene_from_dict
-from volest.simulate.simulation import Simulated, simulate
+from volest.simulate.simulation import Simulated
 
-__all__ = ["run", "write"]
-
-
-def run(scene_path: str | Path, directory: str | Path) -> Simulated | SimulatedDay:
-    """Simulate a scene file, of a load or (`kind = "day"`) of a day, into a directory, which is made if missing."""
-    document = read_document(scene_path)
-    try:
-        if document.get("kind") == "day":
-            day = simulate_day(day_from_dict(document, str(scene_path)))
-            write_day(day, directory)
-            return day
-        scene = scene_from_dict(document, str(scene_path))
-        simulated = simulate(scene)
-    except SceneError as error:
-        raise SceneError(_placed(error, scene_path)) from error
-    write(simulated, directory, made_by=f"volest simulate {scene_path} -o {directory}")
-    return simulated
-
-
-def _placed(error: SceneError, path: str | Path) -> str:
-    message = str(error)
-    return message if message.startswith(str(path)) else f"{path}: {message}"
+__all__ = ["write"]
 
 
 def write(simulated: Simulated, directory: str | Path, made_by: str = "") -> None:
