@@ -90,6 +90,10 @@ def parser() -> argparse.ArgumentParser:
     track.add_argument("--picture", type=Path, metavar="FILE", help="draw the day as .png, .svg or .pdf")
     track.set_defaults(run=_track)
 
+    edge = verbs.add_parser("edge", help="the agent on the truck: follow it, keep, deliver", allow_abbrev=False)
+    edge.add_argument("--config", required=True, type=Path, metavar="FILE", help="the agent's edge.toml")
+    edge.set_defaults(run=_edge)
+
     evaluate = verbs.add_parser("evaluate", help="score against cases with known truth", allow_abbrev=False)
     evaluate.add_argument("cases", type=Path, metavar="DIR", help="directory of folders with a truth.json each")
     evaluate.add_argument(
@@ -103,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, commission, simulate, track, evaluate, demo):
+    for verb in (estimate, commission, simulate, track, edge, evaluate, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -192,6 +196,13 @@ def _track(arguments: argparse.Namespace) -> int:
         from volest.track.picture import draw_day
 
         draw_day(entries, arguments.picture, arguments.day / "truth.json")
+    return 0
+
+
+def _edge(arguments: argparse.Namespace) -> int:
+    from volest.edge import EdgeConfig, run
+
+    run(EdgeConfig.load(arguments.config))
     return 0
 
 
