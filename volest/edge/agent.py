@@ -99,6 +99,8 @@ class Agent:
         self._notify.tell("READY=1")
         time_s: float | None = None
         for event in self._source.events(stop, self._mark.reached_s):
+            if not delivering.is_alive() and not stop.is_set():
+                raise RuntimeError("the thread that delivers has ended")  # to be started again by systemd
             if event is not None:
                 time_s = event.time_s
                 self._take(tracker, event)

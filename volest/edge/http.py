@@ -49,6 +49,10 @@ class HttpDelivery:
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set."""
+        with self._client:
+            self._deliver(stop)
+
+    def _deliver(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self._outbox.news.clear()
             try:

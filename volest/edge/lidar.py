@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 
 from volest.edge.config import EdgeError, LidarTable
 from volest.edge.delivery import Backoff
-from volest.errors import ScanError
+from volest.errors import MissingExtraError, ScanError
 from volest.io.pcd import read_pcd
-from volest.io.sandbox import Limits, open_decoder, require
+from volest.io.sandbox import Limits, open_decoder
 from volest.io.scanfile import ScanFile
 
 __all__ = ["Lidar"]
@@ -39,7 +40,8 @@ class Lidar:
         """Raises EdgeError where the port cannot be had, MissingExtraError without the decoder's package."""
         self.table, self._tell, self.turns = table, tell, 0
         self.where = f"udp {table.address}:{table.port}"
-        require(PACKAGES[table.kind], f"a {table.kind} at {self.where}")
+        if find_spec(PACKAGES[table.kind]) is None:
+            raise MissingExtraError(f"a {table.kind} at {self.where}", "edge")
         self._metadata = "" if table.metadata is None else _metadata(table.metadata)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:

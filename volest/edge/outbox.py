@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from volest.edge.event import Document, wall_time
-from volest.edge.rescue import Rescued, digest_of, rescue, set_aside
+from volest.edge.rescue import WHOSE, Rescued, digest_of, rescue, set_aside
 from volest.errors import InputError
 
 __all__ = ["Outbox", "OutboxError", "OutboxFullError", "Queued"]
@@ -35,7 +35,6 @@ CREATE TABLE event (
 );
 CREATE INDEX waiting ON event (done, seq);
 CREATE TABLE mark (source TEXT PRIMARY KEY, body BLOB NOT NULL, digest TEXT NOT NULL);
-CREATE TABLE truck (id TEXT NOT NULL);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
@@ -181,7 +180,7 @@ class Outbox:
         count = self._db.execute(f"DELETE FROM event WHERE seq IN ({surplus})", (MOST_HEALTH,)).rowcount  # noqa: S608
         for which in DROPPED:
             while self.used_bytes() > self._most_bytes:
-                oldest = f"SELECT seq FROM event WHERE {which} ORDER BY seq LIMIT 8"  # noqa: S608
+                oldest = f"SELECT seq FROM event WHERE {which} ORDER BY seq LIMIT 1"  # noqa: S608
                 gone = self._db.execute(f"DELETE FROM event WHERE seq IN ({oldest})").rowcount  # noqa: S608
                 if not gone:
                     break
@@ -204,7 +203,8 @@ class Outbox:
             db = _connected(self.path)
             if not db.execute("PRAGMA user_version").fetchone()[0]:
                 _create(db, self._truck_id)
-            (truck_id,) = db.execute("SELECT id FROM truck").fetchone()
+            (truck,) = db.execute("SELECT body FROM mark WHERE source = ?", (WHOSE,)).fetchone()
+            truck_id = bytes(truck).decode()
         except (sqlite3.Error, OSError) as error:
             raise OutboxError(f"{self.path}: cannot be opened ({error}); expected a place for the outbox") from error
         if truck_id != self._truck_id:
@@ -214,10 +214,9 @@ class Outbox:
 
     def _refill(self, rescued: Rescued) -> None:
         """A new file, made beside and put in its place when it is whole."""
-        if rescued.truck_id not in (None, self._truck_id):
-            raise OutboxError(
-                f"{self.path}: found the outbox of {rescued.truck_id!r}, expected that of {self._truck_id!r}"
-            )
+        whose = [bytes(row[1]).decode() for row in rescued.marks if row[0] == WHOSE]
+        if whose not in ([], [self._truck_id]):
+            raise OutboxError(f"{self.path}: found the outbox of {whose[0]!r}, expected that of {self._truck_id!r}")
         beside = self.path.with_name(self.path.name + ".new")
         for leftover in (beside, beside.with_name(beside.name + "-journal")):
             leftover.unlink(missing_ok=True)
@@ -226,7 +225,7 @@ class Outbox:
         with db:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rescued.events)
-            db.executemany("INSERT INTO mark VALUES (?, ?, ?)", rescued.marks)
+            db.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?, ?)", rescued.marks)
         db.close()
         set_aside(self.path)
         os.replace(beside, self.path)
@@ -245,7 +244,8 @@ def _create(db: sqlite3.Connection, truck_id: str) -> None:
         db.execute("BEGIN IMMEDIATE")
         for statement in SCHEMA.split(";"):
             db.execute(statement)
-        db.execute("INSERT INTO truck VALUES (?)", (truck_id,))
+        whose = truck_id.encode()
+        db.execute("INSERT INTO mark VALUES (?, ?, ?)", (WHOSE, whose, digest_of(WHOSE, whose)))
 
 
 def _locked(path: Path) -> int:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Rescued", "digest_of", "rescue", "set_aside"]
+__all__ = ["WHOSE", "Rescued", "digest_of", "rescue", "set_aside"]
 
 Row = tuple[Any, ...]
+WHOSE = "truck"  # the mark that names the truck
 KINDS = ("entry", "scan", "health")
 MOST_GAP = 10_000  # numbers without a readable row before the rest is given up
 
@@ -22,7 +23,6 @@ MOST_GAP = 10_000  # numbers without a readable row before the rest is given up
 class Rescued:
     """What was saved of a damaged outbox, and what is to be told of it."""
 
-    truck_id: str | None = None
     events: list[Row] = field(default_factory=list)
     marks: list[Row] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ def rescue(path: Path, application: int, version: int) -> Rescued | None:
     if not path.exists() or not path.stat().st_size:
         return None
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=0.0)) as db:
-        wrong = _wrong(db, application, version)
+        wrong = _wrong(db, path, application, version)
         return None if wrong is None else _saved(db, wrong)
 
 
@@ -62,12 +62,12 @@ def set_aside(path: Path) -> None:
     os.link(path, damaged)
 
 
-def _wrong(db: sqlite3.Connection, application: int, version: int) -> str | None:
+def _wrong(db: sqlite3.Connection, path: Path, application: int, version: int) -> str | None:
     """What is wrong with a database; None when nothing."""
     try:
         found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if not any(found) and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            return None  # the power went before the first transaction
+        if not any(found) and not path.stat().st_size:
+            return None  # the power went before the first transaction, which was rolled back
         if found != [application, version]:
             return f"found application and version {found}, expected {[application, version]}"
         (state,) = db.execute("PRAGMA integrity_check(1)").fetchone()
@@ -75,8 +75,10 @@ def _wrong(db: sqlite3.Connection, application: int, version: int) -> str | None
             return str(state)
         bad = sum(1 for row in db.execute("SELECT * FROM event") if not _is_event(row))
         bad += sum(1 for row in db.execute("SELECT * FROM mark") if not _is_mark(row))
-        trucks = db.execute("SELECT count(*) FROM truck").fetchone()[0]
-        return None if not bad and trucks == 1 else f"{bad} rows with another checksum than they were written with"
+        if bad:
+            return f"{bad} rows with another checksum than they were written with"
+        named = db.execute("SELECT count(*) FROM mark WHERE source = ?", (WHOSE,)).fetchone()[0]
+        return None if named else "the truck is not named"
     except (sqlite3.OperationalError, sqlite3.InternalError) as error:
         if "disk" in str(error) or "open" in str(error) or "locked" in str(error) or "readonly" in str(error):
             raise
@@ -87,8 +89,6 @@ def _wrong(db: sqlite3.Connection, application: int, version: int) -> str | None
 
 def _saved(db: sqlite3.Connection, wrong: str) -> Rescued:
     saved = Rescued()
-    for (truck_id,) in _rows(db, "SELECT id FROM truck"):
-        saved.truck_id = truck_id
     events: dict[int, Row] = {}
     # From both ends, through the index, and one by one: a torn page hides what stands behind it on that way only.
     for order in ("ORDER BY seq", "ORDER BY seq DESC", "ORDER BY done, seq", "ORDER BY id"):
@@ -107,7 +107,7 @@ def _saved(db: sqlite3.Connection, wrong: str) -> Rescued:
     waiting = sum(1 for row in saved.events if not row[6])
     saved.told.append(
         f"the outbox was damaged ({' '.join(wrong.split())[:200]}): saved {len(saved.events)} documents, "
-        f"{waiting} of them not delivered, and {len(saved.marks)} marks of where to go on"
+        f"{waiting} of them not delivered, and {sum(row[0] != WHOSE for row in saved.marks)} marks of where to go on"
     )
     return saved
 

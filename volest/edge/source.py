@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from volest.edge.clock import Clock
 from volest.edge.config import CanTable, EdgeConfig, EdgeError, ReplayTable
 from volest.edge.delivery import Backoff
 from volest.edge.lidar import Lidar
-from volest.errors import InputError, WeightError
+from volest.errors import InputError, MissingExtraError, WeightError
 from volest.track import Day, Entry, Tracker
 from volest.truck import Truck
 from volest.weighing import live_weights
@@ -95,6 +96,8 @@ class Live:
                 raise EdgeError(f"lidar[{i}].sensor: found {table.sensor!r}, expected {expected}")
         if config.can is not None and self.truck.scale is None:
             raise EdgeError("can: found it, but no [scale] in the truck file, expected its tare_kg")
+        if config.can is not None and not (find_spec("can") and find_spec("cantools")):
+            raise MissingExtraError("a CAN interface", "edge")
         self._lidars = [Lidar(table, tell) for table in config.lidar]
         self._queue: queue.Queue[Event | tuple[float, str, NDArray[np.float32]]] = queue.Queue(MOST_EVENTS)
         self.clock = Clock()
@@ -104,16 +107,19 @@ class Live:
         self.clock = Clock(reached_s if math.isfinite(reached_s) else None)
         if self.clock.went_back_s:
             self._tell(f"the wall clock is {self.clock.went_back_s:.0f} s behind what was told before: not heeded")
-        for lidar in self._lidars:
-            threading.Thread(target=self._look, args=(lidar, stop), daemon=True, name=lidar.where).start()
+        threads = [threading.Thread(target=self._look, args=(lidar, stop), daemon=True) for lidar in self._lidars]
         if self._can is not None:
-            threading.Thread(target=self._weigh, args=(self._can, stop), daemon=True, name="can").start()
+            threads.append(threading.Thread(target=self._weigh, args=(self._can, stop), daemon=True))
+        for thread in threads:
+            thread.start()
         together: dict[str, tuple[float, NDArray[np.float32]]] = {}
         while not stop.is_set():
             try:
                 what = self._queue.get(timeout=TICK_S)
             except queue.Empty:
                 what = None
+            if what is None and not all(thread.is_alive() for thread in threads) and not stop.is_set():
+                raise RuntimeError("a sensor's thread has ended")  # to be started again by systemd
             if isinstance(what, tuple):
                 together[what[1]] = (what[0], what[2])
             now_s = self.clock.now_s()
