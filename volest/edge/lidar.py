@@ -56,18 +56,15 @@ class Lidar:
     def run(self, stop: threading.Event, take: Callable[[float, NDArray[np.float32]], None]) -> None:
         """Read until `stop` is set; a decoder that fails is told of and started again."""
         backoff = Backoff()
-        while not stop.is_set():
-            try:
-                for time_s, xyz in self._scans(stop):
-                    take(time_s, xyz)
-                    backoff.reset()
-            except ScanError as error:
-                self._tell(str(error))
-                stop.wait(backoff.wait_s())
-
-    def close(self) -> None:
-        """Leave the port."""
-        self._socket.close()
+        with self._socket:
+            while not stop.is_set():
+                try:
+                    for time_s, xyz in self._scans(stop):
+                        take(time_s, xyz)
+                        backoff.reset()
+                except ScanError as error:
+                    self._tell(str(error))
+                    stop.wait(backoff.wait_s())
 
     def _scans(self, stop: threading.Event) -> Iterator[tuple[float, NDArray[np.float32]]]:
         stream = cast("Any", self._socket)  # has a fileno(), which is all that is asked of it

@@ -28,6 +28,8 @@ __all__ = ["Event", "Live", "Replay", "Source"]
 TICK_S = 0.1  # how soon a stop is heeded
 TOGETHER_S = 0.5  # scans of several sensors that belong together
 MOST_EVENTS = 256  # that wait for the tracker; sensors wait then, and the kernel drops what it cannot hold
+UNLOCATED_S = 120.0  # from scan to scan where nobody tells the speed: each is taken for a halt then
+SPEED_S = 60.0  # after which a speed is not known any more
 LATEST_S = 5.0  # as long a frame of the bus may have waited
 
 
@@ -101,6 +103,7 @@ class Live:
         self._lidars = [Lidar(table, tell) for table in config.lidar]
         self._queue: queue.Queue[Event | tuple[float, str, NDArray[np.float32]]] = queue.Queue(MOST_EVENTS)
         self.clock = Clock()
+        self._speed_s = self._scan_s = -math.inf
 
     def events(self, stop: threading.Event, reached_s: float) -> Iterator[Event | None]:
         """What comes, on a clock that goes on from `reached_s` should the wall clock be behind."""
@@ -125,9 +128,14 @@ class Live:
             now_s = self.clock.now_s()
             first_s = min((time_s for time_s, _ in together.values()), default=now_s)
             if together and (len(together) == len(self._lidars) or now_s - first_s > TOGETHER_S):
-                yield _seen(together)
+                if self._is_wanted(first_s):
+                    self._scan_s = first_s
+                    yield _seen(together)
                 together = {}
             yield what if isinstance(what, Event) else None
+
+    def _is_wanted(self, time_s: float) -> bool:
+        return time_s - self._speed_s < SPEED_S or time_s - self._scan_s >= UNLOCATED_S
 
     def counts(self) -> dict[str, int]:
         """Turns of each lidar, and weights."""
@@ -152,6 +160,8 @@ class Live:
                     time_s = self.clock.now_s() - (age_s if 0.0 <= age_s <= LATEST_S else 0.0)
                     latest_s = max(time_s, latest_s)
                     self._weights += 1
+                    if math.isfinite(weight.speed_m_s):
+                        self._speed_s = latest_s
                     self._queue.put(_weighed(latest_s, weight.gross_kg, weight.speed_m_s))
                     backoff.reset()
             except WeightError as error:
