@@ -5,6 +5,7 @@
     python benchmarks/edge_kills.py --way mqtt --fault outage   the broker away for an hour of the truck's day
     python benchmarks/edge_kills.py --way http --fault disk     a full disk (tmpfs: needs root) in the middle of the day
     python benchmarks/edge_kills.py --way mqtt --fault clock    the wall clock jumps back two hours (libfaketime)
+    python benchmarks/edge_kills.py --way http --fault live     no fault: two VLP-16 on the wire, memory and stop
 
 Broker: mosquitto, as it comes. The receivers commit to SQLite before they answer. Exit status 1 where an entry is lost,
 arrives with two contents, or is one too many.
@@ -388,16 +389,60 @@ def clock_back(rig: Rig) -> dict[str, Any]:
     return {"skew told [s]": skew_s, "in order": order == sorted(order)} | rig.count()
 
 
+def live(rig: Rig, day: Path, seconds: float = 30.0) -> dict[str, Any]:
+    """The day's truck with its two sensors, which send as many packets as VLP-16 do; what the agent takes for it."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from recording_goldens import FIRING_S, velodyne_packet
+
+    text, tables, ports = rig.config.read_text("utf-8"), "", {}
+    for sensor in Day.load(day).truck.sensor_ids:
+        ports[sensor] = free_port()
+        tables += f"[[lidar]]\nsensor = '{sensor}'\nkind = 'velodyne'\nport = {ports[sensor]}\n"
+    begin, end = text.index("[replay]"), text.index("[outbox]")
+    rig.config.write_text(f"{text[:begin]}truck = '{day}/truck.toml'\n{tables}{text[end:]}", "utf-8")
+    packets, stop = [velodyne_packet(number, 3.0) for number in range(75)], threading.Event()
+
+    def send() -> None:
+        begin_s, number = time.monotonic(), 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while not stop.wait(0.01):
+                while number * 24 * FIRING_S < time.monotonic() - begin_s:
+                    for port in ports.values():
+                        sender.sendto(packets[number % 75], ("127.0.0.1", port))
+                    number += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    rig.start()
+    rig.wait(seconds)
+    assert rig.process is not None
+    children = Path(f"/proc/{rig.process.pid}/task/{rig.process.pid}/children").parent.parent.glob("*/children")
+    pids = [pid for file in children for pid in file.read_text("ascii").split()]
+    kilobytes = [_resident_kb(pid) for pid in pids]
+    rates, begin_s = rig.status()["rate_hz"], time.monotonic()
+    rig.kill(signal.SIGTERM)
+    stopped_s = time.monotonic() - begin_s
+    stop.set()
+    thread.join()
+    decoders = [round(kb / 1024) for kb in kilobytes]
+    return {"turns a second": rates, "each decoder's RSS [MB]": decoders, "stops within [s]": round(stopped_s, 2)}
+
+
+def _resident_kb(pid: str) -> int:
+    told = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in told if line.startswith("VmRSS"))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--way", choices=["mqtt", "http"], default="mqtt")
-    parser.add_argument("--fault", choices=["kills", "outage", "disk", "clock"], default="kills")
+    parser.add_argument("--fault", choices=["kills", "outage", "disk", "clock", "live"], default="kills")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, help="how many times as fast as the day was")
     parser.add_argument("--recipe", type=Path, default=ROOT / "datasets/recipes/day-two-trips.toml")
     told = parser.parse_args()
-    speed = told.speed or {"kills": 25.0, "outage": 60.0, "disk": 200.0, "clock": 200.0}[told.fault]
+    speed = told.speed or {"kills": 25.0, "outage": 60.0}.get(told.fault, 200.0)
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         make = [sys.executable, "-m", "volest", "simulate", str(told.recipe), "-o", str(folder / "day")]
@@ -410,12 +455,14 @@ def main() -> int:
             result: dict[str, Any] = kills(rig, told.kills, told.seed)
         elif told.fault == "outage":
             result = outage(rig, speed)
+        elif told.fault == "live":
+            result = live(rig, folder / "day")
         else:
             result = full_disk(rig) if told.fault == "disk" else clock_back(rig)
         result |= {"seconds": round(time.monotonic() - begin_s), "peak RSS [MB]": round(rig.peak_kb / 1024)}
         for key, value in result.items():
             print(f"{key:26s}{value}")
-        return 0 if is_whole(rig.count()) else 1
+        return 0 if told.fault == "live" or is_whole(rig.count()) else 1
 
 
 if __name__ == "__main__":

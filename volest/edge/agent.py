@@ -30,6 +30,7 @@ REACHED_EVERY_S = 1.0  # as often a replay notes how far it is
 RETRY_S = 1.0  # as often what found no room on the disk is tried again
 SAME_WORDS_S = 60.0  # as often the same is said
 TICK_S = 0.1
+STOP_S = 0.3  # as long a delivery under way is waited for; it will be made again
 
 
 def run(config: EdgeConfig) -> None:
@@ -114,6 +115,7 @@ class Agent:
             self._keep(tracker.finish(), [], self._mark)
             self._drain(stop, delivering, time_s)
         self._notify.tell("STOPPING=1")
+        delivering.join(STOP_S)
         self._health.write_status(self._health.told(time_s))
 
     def _tracker(self) -> Tracker:

@@ -34,6 +34,7 @@ CREATE TABLE event (
     done INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX waiting ON event (done, seq);
+CREATE INDEX kinds ON event (kind, seq);
 CREATE TABLE mark (source TEXT PRIMARY KEY, body BLOB NOT NULL, digest TEXT NOT NULL);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
@@ -95,7 +96,7 @@ class Outbox:
                         self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?)", row)
                     dropped = self._make_room()
             except sqlite3.Error as error:
-                raise OutboxFullError(f"{self.path}: cannot be written ({error})") from error
+                raise self._unwritten(error) from error
             self.dropped += dropped
         if new:
             self.news.set()
@@ -130,7 +131,7 @@ class Outbox:
                     self._db.execute("BEGIN IMMEDIATE")
                     return sum(self._finish(name) for name in ids)
             except sqlite3.Error as error:
-                raise OutboxFullError(f"{self.path}: cannot be written ({error})") from error
+                raise self._unwritten(error) from error
 
     def used_bytes(self) -> int:
         """What the documents take on disk."""
@@ -167,6 +168,11 @@ class Outbox:
             "INSERT INTO event (id, kind, recorded, body, digest) VALUES (?, ?, ?, ?, ?)", (*row, digest_of(*row))
         )
         return 1
+
+    def _unwritten(self, error: sqlite3.Error) -> OutboxError:
+        """The disk's fault, which may pass; anything else is damage, which is mended when it is opened again."""
+        kind = OutboxFullError if isinstance(error, sqlite3.OperationalError) else OutboxError
+        return kind(f"{self.path}: cannot be written ({error})")
 
     def _finish(self, name: str) -> int:
         kept = "UPDATE event SET done = 1 WHERE id = ? AND done = 0 AND kind = 'entry'"
