@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "volest"
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["edge"],
     ["commission", "demo", "evaluate", "sensorbench", "track"],
     ["page", "scoreplot"],
     ["picture", "scoretable"],
@@ -62,7 +63,7 @@ HEAVY = {
     "rosbags",
     "scipy",
 }
-HEAVY |= {"jinja2", "pyarrow", "trimesh", "velodyne_decoder"}
+HEAVY |= {"httpx", "jinja2", "paho", "pyarrow", "trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

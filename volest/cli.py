@@ -114,6 +114,10 @@ def parser() -> argparse.ArgumentParser:
     sensors.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
     sensors.set_defaults(run=_bench_sensor)
 
+    edge = verbs.add_parser("edge", help="the agent on the truck: follow it, keep, deliver", allow_abbrev=False)
+    edge.add_argument("--config", required=True, type=Path, metavar="FILE", help="the agent's edge.toml")
+    edge.set_defaults(run=_edge)
+
     evaluate = verbs.add_parser("evaluate", help="score against cases with known truth", allow_abbrev=False)
     evaluate.add_argument("cases", type=Path, metavar="DIR", help="directory of folders with a truth.json each")
     evaluate.add_argument(
@@ -127,7 +131,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, commission, simulate, track, sensors, evaluate, demo):
+    for verb in (estimate, commission, simulate, sensors, track, edge, evaluate, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -255,6 +259,11 @@ def _bench_sensor(arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
         return 0
     print_bench(done, Console(highlight=False))
+
+def _edge(arguments: argparse.Namespace) -> int:
+    from volest.edge import EdgeConfig, run
+
+    run(EdgeConfig.load(arguments.config))
     return 0
 
 

@@ -376,7 +376,8 @@ class Tracker:
             return
         volume, mass = _sum(ledger, "volume_m3", "volume_errors_m3"), _sum(ledger, "mass_kg", "mass_errors_kg")
         self._since_s = max(float(entry["end_s"]) for entry in ledger)
-        self._state = _State(self._since_s, volume, mass)
+        unknown = [ledger[-1].get(name) is None for name in ("on_truck_m3", "on_truck_kg")]
+        self._state = _State(self._since_s, volume, mass, *unknown)
         if volume is not None:
             self._volumes.restore(volume)
         tare = _sum(ledger[-1:], "tare_kg", "tare_errors_kg")
