@@ -1,5 +1,4 @@
-# A tarball and Debian packages of what is installed: `cpack` in the build folder; `make debs` for x86-64 and arm64.
-set(CPACK_GENERATOR TGZ DEB)
+# A tarball and Debian packages of what is installed: `make debs`.
 set(CPACK_PACKAGE_NAME libvolest)
 set(CPACK_PACKAGE_VENDOR volest)
 set(CPACK_PACKAGE_FILE_NAME libvolest-${PROJECT_VERSION}-${CMAKE_SYSTEM_PROCESSOR})
@@ -37,5 +36,7 @@ foreach(COMPONENT runtime development)
   install(FILES ${CMAKE_CURRENT_LIST_DIR}/copyright ${CMAKE_CURRENT_BINARY_DIR}/changelog.gz DESTINATION ${PAPERS}
           COMPONENT ${COMPONENT})
 endforeach()
+# Debian has its text already; the tarball, which takes all components, brings it along.
+install(FILES ../LICENSE DESTINATION . COMPONENT license)
 install(FILES examples/estimate.c ../docs/c.md DESTINATION ${PAPERS}/examples COMPONENT development)
 include(CPack)
