@@ -1,7 +1,7 @@
 """Builds wheels for x86-64 and arm64 into dist/ that need only glibc 2.17, and tries them.
 
 `build_wheels.py [PYTHON...]`: for these interpreters, else for the running one. Zig's clang compiles, auditwheel checks
-and names. Each wheel must estimate the data sets as this tree does: to the bit with the truck.volest that this tree made,
+and names. Each wheel must estimate the data sets as this tree does: to the bit with the truck.volest that it made, and
 to 1e-12 with the bed learned anew. One for arm64 does so under QEMU, by Debian's Python for arm64 in build/arm64.
 """
 
@@ -69,8 +69,9 @@ def commission(folder: Path) -> Path:
 
 
 def build(sdist: Path, python: str, cpu: str, folder: Path) -> Path:
-    """A wheel by setup.py with Zig for the compiler; another CPU has the same Python.h (docs/packages.md)."""
-    zig = f"{ZIG} c++ -target {cpu}-linux-gnu.{GLIBC}"
+    """A wheel by setup.py with Zig for the compiler."""
+    folder.mkdir()
+    zig = f"{ZIG} c++ -target {cpu}-linux-gnu.{GLIBC} -I{headers(python, cpu, folder / 'include')}"
     suffix = ask(python, "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))")
     settings = {
         "CC": zig,
@@ -87,6 +88,15 @@ def build(sdist: Path, python: str, cpu: str, folder: Path) -> Path:
     subprocess.run(command, cwd=folder.parent, env=os.environ | settings, check=True, stdin=subprocess.DEVNULL)
     (raw,) = folder.glob("*.whl")
     return repair(raw, cpu, folder / "repaired")
+
+
+def headers(python: str, cpu: str, folder: Path) -> Path:
+    """Debian keeps pyconfig.h in a folder for each CPU; those of x86-64 and arm64 tell the same sizes."""
+    told = Path(ask(python, "import sysconfig; print(sysconfig.get_path('include'))"))
+    here = folder / f"{cpu}-linux-gnu"
+    here.mkdir(parents=True)
+    (here / told.name).symlink_to(told.parent / "x86_64-linux-gnu" / told.name)
+    return folder
 
 
 def repair(raw: Path, cpu: str, folder: Path) -> Path:
