@@ -167,7 +167,8 @@ def compare(found: list[Result], expected: list[Result]) -> str:
                 if not agrees(ours.get(key), theirs[key], within)]  # fmt: skip
         expect(not told, f"{theirs['load_id']}: {'; '.join(told)}")
     same = sum(ours == theirs for ours, theirs in zip(found, expected, strict=True))
-    return f"{same} of {len(expected)} estimates have the bits of this tree, the others are within {CLOSE:g}"
+    rest = f", {len(expected) - same} within {CLOSE:g}" if same < len(expected) else ""
+    return f"{same} of {len(expected)} estimates have the bits of this tree{rest}"
 
 
 def agrees(ours: Any, theirs: Any, within: float) -> bool:

@@ -20,6 +20,27 @@ ALIKE = re.compile(  # what stubtest takes for a difference: pybind11's ways, an
     r"|is inconsistent, stub does not have \*args parameter \"args\")"
     r"|volest\._core\.(Points|Scans) is not present at runtime"
 )
+SIGNATURES = """
+import ast
+from importlib.resources import files
+from volest import _core
+
+def arguments(function):
+    told = function.args
+    return [x.arg for x in told.args], [x.arg for x in told.kwonlyargs], len(told.defaults), len(told.kw_defaults)
+
+def compare(stubs, compiled, place):
+    for stub in stubs:
+        if isinstance(stub, ast.ClassDef):
+            compare(stub.body, getattr(compiled, stub.name), place + "." + stub.name)
+        elif isinstance(stub, ast.FunctionDef):
+            signature = getattr(compiled, stub.name).__doc__.splitlines()[0]
+            (function,) = ast.parse("def " + signature + ": ...").body
+            if arguments(stub) != arguments(function):
+                raise SystemExit(f"_core.pyi: {place}.{stub.name} is compiled as {signature}")
+
+compare(ast.parse(files("volest").joinpath("_core.pyi").read_text("utf-8")).body, _core, "_core")
+"""
 TRIAL = """
 import json, subprocess, sys, volest
 from importlib.resources import files
@@ -104,13 +125,14 @@ def try_wheel(wheel: Path, folder: Path) -> None:
 
 
 def check_stubs(environment: Path) -> None:
-    """_core.pyi says what the compiled module of the wheel has: mypy's stubtest."""
+    """_core.pyi says what the compiled module has: names by mypy's stubtest, arguments by pybind11's docstrings."""
     (site,) = environment.glob("lib/python*/site-packages")
     command = (sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {STUBTEST}")
     settings = os.environ | {"MYPYPATH": str(site)}
     told = subprocess.run(command, cwd=environment, env=settings, capture_output=True, text=True, check=True).stdout
     differs = [line for line in told.splitlines() if not ALIKE.fullmatch(line)]
     expect(not differs, "_core.pyi is not what is compiled:\n" + "\n".join(differs))
+    run(environment / "bin" / "python", "-c", SIGNATURES, cwd=environment)
 
 
 def check_core(sdist: Path, folder: Path) -> None:
