@@ -17,6 +17,12 @@ from typing import Any
 import ziglang
 from check_package import PIP, ROOT, build_sdist, check_wheel, expect, run
 
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from test_truckfile import store  # noqa: E402
+
+from volest import Estimator, Truck  # noqa: E402
+from volest._core import instruction_sets  # noqa: E402
+
 DIST, ARM64 = ROOT / "dist", ROOT / "build" / "arm64"
 GLIBC = "2.17"
 ZIG = Path(ziglang.__file__).with_name("zig")
@@ -57,11 +63,6 @@ def main() -> None:
 
 def commission(folder: Path) -> Path:
     """A truck.volest of each data set's truck: on it, every machine counts on from the same numbers."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    from test_truckfile import store
-
-    from volest import Estimator, Truck
-
     folder.mkdir()
     for truck in sorted((ROOT / "datasets").glob("*/truck.toml")):
         store(Estimator(Truck.load(truck)), folder / f"{truck.parent.name}.volest")
@@ -112,8 +113,11 @@ def repair(raw: Path, cpu: str, folder: Path) -> Path:
 
 
 def install(python: str, wheel: Path, folder: Path) -> Command:
+    """Into a bare environment, where it chooses the same instructions as this tree."""
     run(python, "-m", "venv", "--without-pip", folder)
     run(*PIP, "--python", folder / "bin" / "python", "install", "-q", wheel)
+    told = ask(str(folder / "bin" / "python"), "from volest._core import instruction_sets; print(instruction_sets())")
+    expect(told == str(instruction_sets()), f"the wheel has {told}, expected {instruction_sets()}")
     return (folder / "bin" / "python",)
 
 
