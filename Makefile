@@ -27,7 +27,7 @@ help:
 	@echo "make library build the C library as docs/c.md tells, and try it"
 	@echo "make arm64     build it for arm64 and test it under QEMU"
 	@echo "make package   build sdist and wheel, install and try them"
-	@echo "make wheels    build wheels for x86-64 and arm64 that need only glibc 2.17, and try them (10 minutes)"
+	@echo "make wheels    build wheels for x86-64 and arm64 that need only glibc 2.17, and try them (3 minutes a Python)"
 	@echo "make debs      pack the C library for both, as tarballs and .debs, and try them"
 	@echo "make clean     remove everything that these made"
 
