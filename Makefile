@@ -10,7 +10,7 @@ CXX_FILES = $$(find cpp benchmarks -path cpp/build -prune -o \( -name '*.cpp' -o
 
 MEASURED := build/bench
 
-.PHONY: help demo test campaign bench instructions lint format core sanitize fuzz library arm64 package clean
+.PHONY: help demo test campaign bench instructions lint format core sanitize fuzz library arm64 package wheels debs clean
 .NOTPARALLEL:
 
 help:
@@ -27,6 +27,8 @@ help:
 	@echo "make library build the C library as docs/c.md tells, and try it"
 	@echo "make arm64     build it for arm64 and test it under QEMU"
 	@echo "make package   build sdist and wheel, install and try them"
+	@echo "make wheels    build wheels for x86-64 and arm64 that need only glibc 2.17, and try them (3 minutes a Python)"
+	@echo "make debs      pack the C library for both, as tarballs and .debs, and try them"
 	@echo "make clean     remove everything that these made"
 
 demo:
@@ -103,6 +105,18 @@ arm64:
 package:
 	@scripts/setup dev
 	VOLEST_WERROR=1 $(BIN)/python scripts/check_package.py
+
+# PYTHONS="python3.11 python3.13" builds for these.
+wheels:
+	@command -v qemu-aarch64 >/dev/null || { echo "make wheels needs on Debian: sudo apt-get install qemu-user" >&2; exit 1; }
+	@scripts/setup wheels
+	$(BIN)/python scripts/build_wheels.py $(PYTHONS)
+
+debs:
+	@command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null && command -v lintian >/dev/null || \
+	    { echo "make debs needs on Debian: sudo apt-get install gcc-aarch64-linux-gnu qemu-user lintian pkg-config" >&2; exit 1; }
+	@scripts/setup wheels
+	CMAKE=$(BIN)/cmake PYTHONPATH=. $(BIN)/python scripts/build_debs.py
 
 clean:
 	rm -rf .venv build dist cpp/build volest-demo volest.egg-info

@@ -517,11 +517,22 @@ def test_a_decoder_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
         read_points(make_recording(tmp_path, "mcap NONE"))
 
 
-@pytest.mark.parametrize("suffix", [".bag", ".db3", ".mcap", ".osf", ".pcap"])
+@pytest.mark.parametrize(
+    ("suffix", "extra"),
+    [(".bag", "formats"), (".db3", "formats"), (".mcap", "formats"), (".osf", "ouster"), (".pcap", "formats")],
+)
 def test_missing_packages_are_told_with_their_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, extra: str
 ) -> None:
     (tmp_path / f"run{suffix}").write_bytes(b"anything")
     monkeypatch.setattr(sandbox, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=rf"reading \{suffix} needs the extra \[formats\]"):
+    with pytest.raises(MissingExtraError, match=rf"reading \{suffix} needs the extra \[{extra}\]"):
         read_points(tmp_path / f"run{suffix}")
+
+
+def test_an_ouster_capture_names_the_extra_of_ousters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.pcap").write_bytes(b"anything")
+    (tmp_path / "run.json").write_text(ouster_metadata())
+    monkeypatch.setattr(sandbox, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"needs the extra \[ouster\]"):
+        read_points(tmp_path / "run.pcap")

@@ -13,8 +13,7 @@ using namespace volest;
 
 namespace {
 
-constexpr int kTerms = sizeof(Terms) / sizeof(double), kNumbers = sizeof(Calibration) / sizeof(double),
-              kParts = sizeof(Budget) / sizeof(double);
+constexpr int kTerms = sizeof(Terms) / sizeof(double), kParts = sizeof(Budget) / sizeof(double);
 constexpr const char *kPartNames[kParts] = {"hidden", "pose", "reference", "range", "surface"};
 
 const char *name_of(Misfit misfit) {

@@ -49,10 +49,10 @@ inline Doubles matrix_of(const Pose &pose) {
   return out;
 }
 
-template <int N>
+template <std::size_t N>
 py::tuple tuple_of(const double (&numbers)[N]) {
   py::tuple out(N);
-  for (int i = 0; i < N; ++i) out[i] = numbers[i];
+  for (std::size_t i = 0; i < N; ++i) out[i] = numbers[i];
   return out;
 }
 

@@ -43,8 +43,8 @@ Rings look_from(const Bed &bed, Vec3 sensor, const Scratch &scratch) {
       put_lanes(scratch.span + i, V::whole(half < 0.5f ? Wide{} : least_of(half, wide(8.0f)) + 0.5f));
       put_lanes(scratch.way + i, V::whole(diamond(dx, dy) * kPerTurn) & (Fan::kWays - 1));
       put_lanes(scratch.ring + i, ring);
-      first = in_row & (ring < first) ? ring : first;
-      last = in_row & (ring > last) ? ring : last;
+      first = (in_row & (ring < first)) ? ring : first;
+      last = (in_row & (ring > last)) ? ring : last;
     }
   }
   Rings rings{first[0], last[0]};
@@ -85,8 +85,8 @@ struct Sweep {
     const Few level = few_of(level_of(lowest));
     const Few mean = few_of(sum & Cell::kSumMask) / few_of(sum >> Cell::kCountShift);
     const Few own = (mask & ~(lowest * 7)) == 0 ? mean : (level + 0.5) * Cell::kSteps;
-    const Few nothing = Few{} + 1e12, steps = is_seen & (mask != 0) ? own : nothing;
-    const Few wall = is_seen & (low != Cell::kNoLow) ? few_of(low) : nothing;
+    const Few nothing = Few{} + 1e12, steps = (is_seen & (mask != 0)) ? own : nothing;
+    const Few wall = (is_seen & (low != Cell::kNoLow)) ? few_of(low) : nothing;
     return wall < steps ? wall : steps;
   }
 

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "cpu.hpp"
+
 namespace volest {
 namespace {
 
@@ -39,8 +41,7 @@ std::size_t fuse_many_avx2(const Mixture &, const WetnessTable &, const Loads &,
 std::size_t fuse_many(const Mixture &mixture, const WetnessTable &table, const Loads &loads, std::size_t begin,
                       std::size_t end, const FusedLoads &to) noexcept {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2")) return fuse_many_avx2(mixture, table, loads, begin, end, to);
+  if (this_cpu().has_avx2) return fuse_many_avx2(mixture, table, loads, begin, end, to);
 #endif
   return fuse_rows(mixture, table, loads, begin, end, to);
 }

@@ -95,7 +95,8 @@ struct Cloud {
   static constexpr float farthest = 1e4f;
 
   static bool is_return(const float v[3]) {
-    const int near = (std::fabs(v[0]) < farthest) & (std::fabs(v[1]) < farthest) & (std::fabs(v[2]) < farthest);
+    const auto within = [](float x) -> int { return std::fabs(x) < farthest; };
+    const int near = within(v[0]) & within(v[1]) & within(v[2]);
     const int away = (v[0] != 0.0f) | (v[1] != 0.0f) | (v[2] != 0.0f);
     return near & away;
   }

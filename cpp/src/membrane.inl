@@ -55,7 +55,7 @@ void coarsen(const Sheet &fine, Sheet &coarse) {
       const Wide one = wide(1.0f), nothing{}, count = in_row ? wide_at(coarse.known + k) : nothing;
       const Wide share = count > nothing ? one / count : nothing;
       const Wide known = count > nothing ? one : nothing;
-      const Wide open = in_row & (wide_at(coarse.open + k) > nothing) ? one : nothing;
+      const Wide open = (in_row & (wide_at(coarse.open + k) > nothing)) ? one : nothing;
       put(coarse.level + k, in_row ? wide_at(coarse.level + k) * share : nothing);
       put(coarse.thin + k, in_row ? wide_at(coarse.thin + k) * share : nothing);
       put(coarse.known + k, known);

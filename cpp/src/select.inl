@@ -332,7 +332,7 @@ struct Selection {
     };
     for (int i = 0; i < g.size(); i += kWide) {
       const WideInts seen = wide_ints_at(map.state + i) == wide_ints(kSeen);
-      const Wide over = seen & (wide_at(table.opening + i) <= within) ? wide_at(map.height + i) : wide(-1e9f);
+      const Wide over = (seen & (wide_at(table.opening + i) <= within)) ? wide_at(map.height + i) : wide(-1e9f);
       const V::M high = V::ge(over, wide_at(table.top + i) - below);
       for (unsigned m = V::mask(high); m != 0; m &= m - 1) drop(i + __builtin_ctz(m));
     }

@@ -36,7 +36,10 @@ struct SimdNeon : SimdPortable {
     y = F(v.val[1]);
     z = F(v.val[2]);
   }
-  static void zip(std::uint32_t *to, U a, U b) { vst2q_u32(to, {{uint32x4_t(a), uint32x4_t(b)}}); }
+  static void zip(std::uint32_t *to, U a, U b) {
+    const uint32x4x2_t both = {{uint32x4_t(a), uint32x4_t(b)}};  // clang's vst2q_u32 is a macro
+    vst2q_u32(to, both);
+  }
   static U widened(const std::uint32_t *p) { return U(vmovl_u16(vreinterpret_u16_u32(vld1_u32(p)))); }
 
  private:

@@ -154,6 +154,7 @@ std::size_t stack_of(std::uint32_t instructions, const Box &box, const Points &p
   volest_handle *other = nullptr;
   const Memory memory(handle.bytes);
   std::size_t most = 0;
+  depth_of([] {});  // the first thread that ends may load what threads need for it
   const std::size_t nothing = depth_of([] {});
   const auto measured = [&](auto call) {
     const std::size_t found = depth_of(call) - nothing;

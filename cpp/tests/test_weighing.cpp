@@ -92,7 +92,7 @@ void white_noise_averages_out() {
     squares += (mass.kg - 5000.0) * (mass.kg - 5000.0);
     honest += mass.std > 0.45 && mass.std < 1.0 && mass.flags == 0;
   }
-  CHECK(honest >= kSeries - 4);
+  CHECK(honest >= kSeries * 97 / 100);  // 98.8 of 100 over 20,000 series, whichever library draws them
   CHECK(std::fabs(std::sqrt(squares / kSeries) / (10.0 * std::sqrt(10.0 / 7.0 / 400.0)) - 1.0) < 0.15);
 }
 

@@ -24,7 +24,7 @@ from volest.io.scanfile import ScanFile
 __all__ = ["Lidar"]
 
 HEAD = struct.Struct("<qQ")
-PACKAGES = {"velodyne": "velodyne_decoder", "ouster": "ouster"}
+PACKAGES = {"velodyne": ("velodyne_decoder", "edge"), "ouster": ("ouster", "ouster")}  # with the extra that has it
 MEMORY_BYTES = 1 << 30
 MOST_WORDS_BYTES = 1 << 20
 MOST_SCAN_BYTES = 64 << 20
@@ -40,8 +40,9 @@ class Lidar:
         """Raises EdgeError where the port cannot be had, MissingExtraError without the decoder's package."""
         self.table, self._tell, self.turns = table, tell, 0
         self.where = f"udp {table.address}:{table.port}"
-        if find_spec(PACKAGES[table.kind]) is None:
-            raise MissingExtraError(f"a {table.kind} at {self.where}", "edge")
+        package, extra = PACKAGES[table.kind]
+        if find_spec(package) is None:
+            raise MissingExtraError(f"a {table.kind} at {self.where}", extra)
         self._metadata = "" if table.metadata is None else _metadata(table.metadata)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from .extra import extra_of
 from .recording_messages import Messages, Refused, open_messages
 from .recording_packets import (
     Cloud,
@@ -65,7 +66,8 @@ def decode(_: BinaryIO, output: BinaryIO, kind: str, topic: str, follows: str, f
     except MemoryError:
         raise Refused("unpacks to more than the memory that decoding may take") from None
     except ModuleNotFoundError as error:
-        raise Refused(f"decoding needs {error.name}, of the extra [formats]: pip install 'volest[formats]'") from None
+        extra = extra_of(error.name or "")
+        raise Refused(f"decoding needs {error.name}, of the extra [{extra}]: pip install 'volest[{extra}]'") from None
     output.write(HEAD.pack(count, END) + topic.encode())
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from volest.errors import MissingExtraError
+from volest.io.extra import extra_of
 from volest.io.scanfile import ScanFile
 
 __all__ = ["DecoderPipe", "Limits", "decoding_seconds", "open_decoder", "require", "run_decoder"]
@@ -50,7 +51,7 @@ def decoding_seconds(points: int) -> float:
 def require(package: str, what: str) -> None:
     """MissingExtraError where a decoder's package is not installed."""
     if find_spec(package) is None:
-        raise MissingExtraError(what, "formats")
+        raise MissingExtraError(what, extra_of(package))
 
 
 @contextmanager
