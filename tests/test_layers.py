@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "volest"
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["commission", "demo", "evaluate", "track"],
+    ["batch", "commission", "demo", "evaluate", "track"],
     ["page", "scoreplot"],
     ["picture", "scoretable"],
     ["score", "table"],

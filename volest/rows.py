@@ -151,7 +151,7 @@ def chained(row: Row, before: str) -> str:
 
 def schema() -> pa.Schema:
     """The Arrow schema of a part of a dataset."""
-    pa = _pyarrow()
+    pa = pyarrow()
     types = {
         "string": pa.string(),
         "strings": pa.list_(pa.string()),
@@ -168,7 +168,7 @@ def open_rows(directory: str | Path) -> Dataset:
 
     Page checksums are verified while it is scanned: a flipped bit is an OSError. InputError where there is no dataset.
     """
-    pa = _pyarrow()
+    pa = pyarrow()
     import pyarrow.dataset as ds
 
     files = [str(path) for path in part_files(Path(directory))]
@@ -193,14 +193,14 @@ def part_files(directory: Path) -> list[Path]:
 
 def read_rows(directory: str | Path, columns: list[str] | None = None) -> Iterator[Row]:
     """The rows of a dataset one by one, as `to_row` makes them and with their chain, in the order of the parts."""
-    _pyarrow()
+    pyarrow()
     for path in part_files(Path(directory)):
         yield from read_part(path, columns)
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> Iterator[Row]:
     """The rows of one part, its page checksums verified; InputError names the file where it is damaged."""
-    pa = _pyarrow()
+    pa = pyarrow()
     import pyarrow.parquet as pq
 
     try:
@@ -215,7 +215,7 @@ def read_part(path: Path, columns: list[str] | None = None) -> Iterator[Row]:
         raise InputError(f"{path}: damaged: {reason}; expected a part of a dataset of volest batch") from None
 
 
-def _pyarrow() -> Any:
+def pyarrow() -> Any:
     try:
         import pyarrow
     except ModuleNotFoundError:
