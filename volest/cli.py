@@ -215,16 +215,9 @@ def _track(arguments: argparse.Namespace) -> int:
 
 def _batch(arguments: argparse.Namespace) -> int:
     from volest.batch.run import run_batch
-    from volest.progress import Bar, Progress
+    from volest.progress import Bar
 
-    with Progress() as progress, Bar("estimating", "loads") as bar:
-
-        def tell(step: str, done: int, total: int) -> None:
-            if total:
-                bar.tell(done, total)
-            else:
-                progress.tell(f"{step}: {done} loads")
-
+    with Bar("planning", "loads") as bar:
         summary = run_batch(
             arguments.manifest,
             arguments.output,
@@ -232,7 +225,7 @@ def _batch(arguments: argparse.Namespace) -> int:
             scheduler=arguments.scheduler,
             jobs=arguments.jobs,
             timeout_s=arguments.timeout,
-            tell=tell,
+            tell=lambda step, done, total: bar.tell(done, total, step),
         )
     if arguments.json:
         print(json.dumps(summary.to_dict()))
@@ -250,7 +243,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     found = {"same": 0, "other": 0}
     with Bar("verifying", "loads") as bar:
-        for verdict in verify(arguments.results, arguments.load, chain=arguments.chain, jobs=arguments.jobs, tell=bar.tell):
+        asked = {"chain": arguments.chain, "jobs": arguments.jobs, "tell": bar.tell}
+        for verdict in verify(arguments.results, arguments.load, **asked):
             found["same" if verdict.same else "other"] += 1
             if arguments.json:
                 print(json.dumps(verdict.to_dict(), ensure_ascii=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from volest.weight import gross_mass
 from volest.wetness import Evidence
 
 __all__ = ["PreparedTruck", "estimate_files"]
+
+SMALL_BYTES = 1 << 23
 
 
 class PreparedTruck:
@@ -168,7 +171,9 @@ def _sha256(path: Path) -> str | None:
             return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
         if not path.is_file():
             return None
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size <= SMALL_BYTES:
+                return hashlib.sha256(file.readall()).hexdigest()  # file_digest clears 256 kB for each file
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return None

@@ -50,11 +50,14 @@ class Bar:
         if self._bar is not None:
             self._bar.stop()
 
-    def tell(self, done: int, total: int) -> None:
-        """So many of so many are done."""
+    def tell(self, done: int, total: int, text: str = "") -> None:
+        """So many of so many are done, of what is under way or of `text`, which begins; 0: of unknown many."""
+        if text and text != self._text:
+            self._text, self._tenth, self._started = text, 0, time.monotonic()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, rate=f"{self._rate(done):.0f} {self._unit}/s")
-        elif 10 * done // total > self._tenth:
+            told = f"{self._rate(done):.0f} {self._unit}/s"
+            self._bar.update(self._task, description=self._text, completed=done, total=total or None, rate=told)
+        elif total and 10 * done // total > self._tenth:
             self._tenth = 10 * done // total
             rate = self._rate(done)
             told = f", {rate:.0f} {self._unit}/s, {(total - done) / rate:.0f} s left" if self._unit else ""

@@ -64,7 +64,7 @@ class Cluster:
         came = as_completed([], loop=self._client.loop, raise_errors=False)
         while True:
             most = AHEAD * max(1, sum(self._client.nthreads().values()))
-            while len(sent) < most and (loads := take(self._size())):
+            while len(sent) < most and (loads := take(self._size(), "", ())):
                 self._send([astuple(load) for load in loads], 1, sent, came)
             if not sent:
                 return
@@ -147,7 +147,7 @@ def _estimate(chunk: _Chunk, timeout_s: float, engine: str) -> tuple[_Rows, floa
         crew = Crew(1, timeout_s)
     started, due, rows = time.perf_counter(), [Load(*load) for load in chunk], []
 
-    def take(most: int) -> list[Load]:
+    def take(most: int, *_: object) -> list[Load]:
         taken = due[:most]
         del due[:most]
         return taken

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,8 @@ MOST_LOADS = 4096  # of a chunk
 AHEAD = 2  # chunks that a worker has before it: it never waits for the ledger
 MOST_STARTS = 10  # workers in a row that end before they are ready
 LOOK_S = 0.1
-Take = Callable[[int], list[Load]]
+Take = Callable[[int, str, Sequence[str]], list[Load]]
+"""Gives up to so many loads: of this truck, else of one that is none of the others, else of any."""
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Crew:
         self._failed_starts = 0
 
     def run(self, take: Take) -> Iterator[Done]:
-        """Estimate all loads that `take(most)` gives; ends when it gives none and all are done."""
+        """Estimate all loads that `take` gives; ends when it gives none and all are done."""
         while True:
             self._hand_out(take)
             if not any(worker.chunks for worker in self._workers):
@@ -76,13 +77,19 @@ class Crew:
             for at in range(self._count):
                 if at < len(self._workers) and len(self._workers[at].chunks) > ahead:
                     continue
-                loads = self._again.popleft() if self._again else take(self._size())
+                loads = self._again.popleft() if self._again else take(self._size(), *self._trucks(at))
                 if not loads:
                     return
                 if at >= len(self._workers):
                     self._workers.append(self._hire())
                 self._chunks += 1
                 self._workers[at].send(self._chunks, loads)
+
+    def _trucks(self, at: int) -> tuple[str, list[str]]:
+        """The truck that a worker knows, which it had last, and those of the others."""
+        known = [worker.truck for worker in self._workers]
+        own = known[at] if at < len(known) else ""
+        return own, [truck for truck in known if truck and truck != own]
 
     def _size(self) -> int:
         return max(1, min(MOST_LOADS, int(CHUNK_S / self._load_s)))
@@ -162,7 +169,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self.chunks: deque[tuple[int, list[Load]]] = deque()
-        self.ready = False
+        self.ready, self.truck = False, ""
         self._staging = Path(tempfile.mkdtemp(prefix="volest-"))
         board, self._errors = os.memfd_create("volest-board"), os.memfd_create("volest-errors")
         os.ftruncate(board, BOARD.size)
@@ -183,6 +190,7 @@ class _Worker:
 
     def send(self, chunk: int, loads: list[Load]) -> None:
         self.chunks.append((chunk, loads))
+        self.truck = loads[-1].truck
         told = [[load.load_id, load.base, msgspec.Raw(load.told.encode())] for load in loads]
         self._unsent += msgspec.json.encode([chunk, told]) + b"\n"
         self._push()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = ["BATCH_ROWS", "Publisher", "part_path", "partition_of"]
 
 MOST_ROWS = 2048  # of a file: what is rewritten when one of them changes
 BATCH_ROWS = 2048
+FEW_ROWS = 256
 WRITERS = 8  # threads that wait for the disk together
 NOTHING = "__HIVE_DEFAULT_PARTITION__"
 _PLACE = {name: index for index, name in enumerate(COLUMNS)}
@@ -67,10 +69,9 @@ class Publisher:
             f"select id, part, row from load where state = {RECORDED} order by id limit {BATCH_ROWS}"
         ).fetchall()
         rooms: dict[str, list[int]] = {}  # partition: its file with room, rows in that
-        for id_, part, row in found:
-            partition = partition_of(msgspec.json.decode(row))
-            at = self._place(partition, part, rooms)
-            db.execute(f"update load set state = {ASSIGNED}, part = ? where id = ?", (at, id_))
+        placed = [(self._place(partition_of(msgspec.json.decode(row)), part, rooms), id_) for id_, part, row in found]
+        db.executemany(f"update load set state = {ASSIGNED}, part = ? where id = ?", placed)
+        db.executemany("update part set dirty = 1, rows = ? where id = ?", ((rows, at) for at, rows in rooms.values()))
         if found:
             self._ledger.commit()
         return len(found)
@@ -82,17 +83,17 @@ class Publisher:
             db.execute("update part set dirty = 1 where id = ?", (part,))
             if db.execute("select 1 from part where id = ? and partition = ?", (part, partition)).fetchone():
                 return part
-        if partition not in rooms:
+        room = rooms.get(partition)
+        if room is None:
             last = db.execute(
                 "select id, rows from part where partition = ? order by id desc limit 1", (partition,)
             ).fetchone()
-            rooms[partition] = list(last or (0, MOST_ROWS))
-        room = rooms[partition]
+            room = rooms[partition] = list(last or (0, MOST_ROWS))
         if room[1] >= MOST_ROWS:
+            db.execute("update part set dirty = 1, rows = ? where id = ?", (room[1], room[0]))
             added = db.execute("insert into part(partition, rows, dirty) values (?, 0, 1)", (partition,))
             room[:] = [int(added.lastrowid or 0), 0]
         room[1] += 1
-        db.execute("update part set dirty = 1, rows = ? where id = ?", (room[1], room[0]))
         return room[0]
 
     def _write_dirty(self) -> int:
@@ -130,10 +131,15 @@ def partition_of(row: Sequence[Any]) -> str:
     if time is not None:
         local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time, minutes=offset)
         day = local.date().isoformat()
+    return f"date={day}/truck={_folder_name(truck)}"
+
+
+@lru_cache(maxsize=4096)
+def _folder_name(truck: str | None) -> str:
     name = NOTHING if truck is None else quote(truck, safe=" ")
     if len(name) > 200:  # a folder's name has at most 255 bytes
-        name = f"{name[:150]}...{sha256(truck.encode()).hexdigest()[:16]}"
-    return f"date={day}/truck={name}"
+        name = f"{name[:150]}...{sha256(str(truck).encode()).hexdigest()[:16]}"
+    return name
 
 
 def part_path(directory: Path, partition: str, part: int) -> Path:
@@ -172,10 +178,13 @@ def _write_parquet(path: Path, rows: list[list[Any]]) -> None:
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema(), strict=True)]
     table = pa.Table.from_arrays(arrays, schema=schema())
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A codec of Zstandard is made for each column: that costs more than a small file is worth.
+    codec = "zstd" if len(rows) >= FEW_ROWS else "snappy"
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content, compression=codec, write_page_checksum=True, use_dictionary=False)
     temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True, use_dictionary=False)
-        file.flush()
+    with temporary.open("wb", buffering=0) as file:
+        file.write(content.getvalue())
         os.fsync(file.fileno())
     os.replace(temporary, path)
 

@@ -54,6 +54,7 @@ class Load:
 
     id: int
     load_id: str
+    truck: str  # the name of its file
     base: str
     told: str  # the manifest's row, as JSON
     tries: int = 0
@@ -173,14 +174,23 @@ class Ledger:
         (count,) = self.db.execute(f"select count(*) from load where state = {PENDING}").fetchone()
         return int(count)
 
-    def lease(self, most: int) -> list[Load]:
-        """Up to so many loads that are due, those of a truck together."""
-        found = self.db.execute(
-            f"select id, load_id, base, told, tries from load where state = {PENDING} order by truck, id limit ?",
-            (most,),
-        ).fetchall()
-        self.db.executemany(f"update load set state = {LEASED} where id = ?", ((row[0],) for row in found))
-        return [Load(id_, load_id, self.bases[base], told, tries) for id_, load_id, base, told, tries in found]
+    def lease(self, most: int, truck: str = "", others: Sequence[str] = ()) -> list[Load]:
+        """Up to so many loads that are due: of this truck, else of one that is none of the others, else of any."""
+        found = self._due("and truck = ?", [truck], most) if truck else []
+        if not found and others:
+            marks = ",".join("?" * len(others))
+            found = self._due(f"and truck not in ({marks})", list(others), most)
+        found = found or self._due("", [], most)
+        self.db.executemany(f"update load set state = {LEASED} where id = ?", ((load.id,) for load in found))
+        return found
+
+    def _due(self, condition: str, values: list[str], most: int) -> list[Load]:
+        rows = self.db.execute(
+            f"""select id, load_id, truck, base, told, tries from load where state = {PENDING} {condition}
+            order by truck, id limit ?""",
+            [*values, most],
+        )
+        return [Load(*row[:3], self.bases[row[3]], *row[4:]) for row in rows.fetchall()]
 
     def record(self, results: Iterable[tuple[int, bytes, bool]]) -> None:
         """Results: number of the load, its row as JSON, and whether it stands until something changes."""

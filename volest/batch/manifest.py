@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from volest.batch.storage import Storage, open_file
 from volest.errors import InputError
-from volest.rows import TOLD, pyarrow
+from volest.rows import pyarrow
 from volest.schema import nearest
 
 __all__ = ["COLUMNS", "Entry", "read_manifest"]
@@ -22,6 +22,9 @@ NEEDED = ("load_id", "truck", "scans", "weight")
 COLUMNS = (*NEEDED, "time", "lat", "lon", "district", "source")
 MOST_LINE_CHARACTERS = 1 << 16
 MOST_CHARACTERS = {"load_id": 200, "truck": 4096, "scans": 1 << 15, "weight": 4096, "district": 200, "source": 200}
+FEW_CHARACTERS = 200  # which all may have
+TEXTS = {"truck_file": "truck", "scans": "scans", "weight": "weight", "district": "district", "source": "source"}
+NOTHING = (None, "")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 MICROSECOND = timedelta(microseconds=1)
@@ -29,11 +32,11 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of a manifest: what it tells under the names of `volest.rows.TOLD`, or what is wrong with it."""
+    """A row of a manifest: what it tells under the names of `volest.rows.TOLD`, or what is wrong with it; no None."""
 
     place: str  # "manifest.csv:12", the line of a CSV, the row of a Parquet
     load_id: str  # empty where it tells none
-    told: Mapping[str, Any]
+    told: dict[str, Any]
     fault: str = ""
 
 
@@ -120,15 +123,18 @@ def _entry(place: str, row: dict[str, Any] | str) -> Entry:
     load_id = ""
     try:
         load_id = _text(row, "load_id", needed=True) or ""
-        told = dict.fromkeys(TOLD)
-        told |= {"truck_file": _text(row, "truck", needed=True), "scans": _text(row, "scans", needed=True)}
-        told |= {name: _text(row, name) for name in ("weight", "district", "source")}
-        time = row.get("time")
+        told: dict[str, Any] = {}
+        for name, column in TEXTS.items():
+            value = _text(row, column, needed=column in NEEDED and column != "weight")
+            if value is not None:
+                told[name] = value
+        time, lat, lon = row.get("time"), row.get("lat"), row.get("lon")
         if time is not None and time != "":
             told["time"], told["utc_offset_min"] = _time(time)
-        told["lat"], told["lon"] = _degrees(row, "lat", 90.0), _degrees(row, "lon", 180.0)
-        if (told["lat"] is None) != (told["lon"] is None):
-            raise ValueError("lat, lon: found one of them, expected both or none")
+        if lat not in NOTHING or lon not in NOTHING:
+            if lat in NOTHING or lon in NOTHING:
+                raise ValueError("lat, lon: found one of them, expected both or none")
+            told["lat"], told["lon"] = _degrees(lat, "lat", 90.0), _degrees(lon, "lon", 180.0)
     except ValueError as error:
         return Entry(place, load_id, {}, str(error))
     return Entry(place, load_id, told)
@@ -136,6 +142,8 @@ def _entry(place: str, row: dict[str, Any] | str) -> Entry:
 
 def _text(row: Mapping[str, Any], name: str, *, needed: bool = False) -> str | None:
     value = row.get(name)
+    if isinstance(value, str) and value and len(value) <= FEW_CHARACTERS and value.isprintable() and value.strip():
+        return value.strip()
     if isinstance(value, int | float) and name == "weight" and not isinstance(value, bool):
         value = repr(float(value))
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -169,10 +177,7 @@ def _time(value: str | datetime) -> tuple[int, int]:
         raise ValueError(f"time: found {shown!r}, expected RFC 3339, as 2026-03-01T07:00:00+07:00") from None
 
 
-def _degrees(row: Mapping[str, Any], name: str, most: float) -> float | None:
-    value = row.get(name)
-    if value is None or value == "":
-        return None
+def _degrees(value: Any, name: str, most: float) -> float:
     try:
         degrees = float(value)
     except (TypeError, ValueError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from volest.batch.ledger import PENDING, Ledger
 from volest.batch.manifest import Entry, read_manifest
@@ -41,7 +42,7 @@ def plan(ledger: Ledger, manifest: str, tell: Callable[[int], None] = lambda _: 
             due: list[_Due] = []
             faults: list[_Fault] = []
             for load_id, entry in entries:
-                told = json.dumps({key: value for key, value in entry.told.items() if value is not None})
+                told = msgspec.json.encode(entry.told)
                 key = signatures.key(entry, told)
                 old = known.get(load_id)
                 if old is not None and old[0] == key and (old[1] != PENDING or not entry.fault):
@@ -50,7 +51,7 @@ def plan(ledger: Ledger, manifest: str, tell: Callable[[int], None] = lambda _: 
                     row = encode_row(rejected_row(load_id, {}, "bad_row", f"{entry.place}: {entry.fault}"))
                     faults.append((load_id, key, number, row, name if load_id != entry.load_id else None))
                 else:
-                    due.append((load_id, key, number, str(entry.told["truck_file"]), told))
+                    due.append((load_id, key, number, str(entry.told["truck_file"]), told.decode()))
             ledger.plan(due)
             ledger.plan_faults(faults)
             count += len(block)
@@ -78,9 +79,9 @@ class _Signatures:
         self._engine = engine_digest().encode()
         self._trucks: dict[str, str] = {}
 
-    def key(self, entry: Entry, told: str) -> bytes:
+    def key(self, entry: Entry, told: bytes) -> bytes:
         digest = blake2b(self._engine, digest_size=16)
-        digest.update(told.encode("utf-8", "backslashreplace"))
+        digest.update(told)
         if entry.fault:
             digest.update(f"{entry.place} {entry.fault}".encode("utf-8", "backslashreplace"))
             return digest.digest()
@@ -120,6 +121,6 @@ def _files(told: Any) -> Iterable[str]:
     for scan in told["scans"].split():
         prefix, equals, rest = scan.partition("=")
         yield rest if equals and "/" not in prefix else scan
-    weight = told["weight"]
+    weight = told.get("weight")
     if weight is not None and not is_number(weight):
         yield weight

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -34,6 +35,7 @@ class Storage:
     def __init__(self, base: str, staging: Path | None = None) -> None:
         self.base, self.staging = base, staging
         self._known: dict[str, str] = {}
+        self._below = re.compile(rf"(?<![\w./-]){re.escape(base)}/")
 
     @staticmethod
     def name_of(path: str) -> str:
@@ -56,12 +58,12 @@ class Storage:
 
     def signature(self, name: str) -> str:
         """What changes when a file's content does: size and times, or an object's tag. Remembered until `forget`."""
-        place = self.locate(name)
-        known = self._known.get(place)
+        known = self._known.get(name)
         if known is None:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            known = self._known[place] = _tag(place) if protocol_of(place) else _stat(place)
+            place = self.locate(name)
+            known = self._known[name] = _tag(place) if protocol_of(place) else _stat(place)
         return known
 
     def forget(self) -> None:
@@ -105,10 +107,10 @@ class Storage:
 
     def origin(self, text: str) -> str:
         """A text with the places of `staging` told as URLs, and files below `base` as the manifest tells them."""
-        if self.staging is not None:
+        if self.staging is not None and str(self.staging) in text:
             for protocol in PROTOCOLS:
                 text = text.replace(f"{self.staging}/{protocol}/", f"{protocol}://")
-        return re.sub(rf"(?<![\w./-]){re.escape(self.base)}/", "", text) if self.base != "/" else text
+        return self._below.sub("", text) if self.base in text and self.base != "/" else text
 
     def _staged(self, place: str) -> Path:
         if self.staging is None:
@@ -164,7 +166,7 @@ def _stat(path: str) -> str:
         found = os.stat(path)
     except (OSError, ValueError):
         return _selected(path)
-    if os.path.isdir(path):
+    if stat.S_ISDIR(found.st_mode):
         with suppress(OSError):
             return " ".join(f"{entry.name} {_stat(entry.path)}" for entry in sorted(os.scandir(path), key=_name))
     return f"{found.st_size:x} {found.st_mtime_ns:x} {found.st_ctime_ns:x}"
