@@ -190,7 +190,10 @@ class Ledger:
             order by truck, id limit ?""",
             [*values, most],
         )
-        return [Load(*row[:3], self.bases[row[3]], *row[4:]) for row in rows.fetchall()]
+        return [
+            Load(id_, load_id, of, self.bases[base], told, tries)
+            for id_, load_id, of, base, told, tries in rows.fetchall()
+        ]
 
     def record(self, results: Iterable[tuple[int, bytes, bool]]) -> None:
         """Results: number of the load, its row as JSON, and whether it stands until something changes."""
