@@ -118,6 +118,24 @@ def parser() -> argparse.ArgumentParser:
     edge.add_argument("--config", required=True, type=Path, metavar="FILE", help="the agent's edge.toml")
     edge.set_defaults(run=_edge)
 
+    batch = verbs.add_parser("batch", help="estimate many loads, resumable", allow_abbrev=False)
+    batch.add_argument("manifest", metavar="MANIFEST", help="CSV or Parquet, a row a load; local or s3://...")
+    batch.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="dataset to write or go on with")
+    batch.add_argument("--engine", choices=["local", "dask"], default="local", help="where the work is done; local")
+    batch.add_argument("--scheduler", metavar="A", help="address of a Dask scheduler; else a cluster of this machine")
+    batch.add_argument("--jobs", type=_count, metavar="N", help="how many loads side by side; else one a core")
+    batch.add_argument("--timeout", type=_count, default=120, metavar="S", help="when a load is given up; 120 s")
+    batch.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
+    batch.set_defaults(run=_batch)
+
+    verify = verbs.add_parser("verify", help="re-run stored results, bit for bit", allow_abbrev=False)
+    verify.add_argument("results", type=Path, metavar="RESULTS", help="dataset of volest batch")
+    verify.add_argument("--load", action="append", metavar="ID", help="this load only; again for more")
+    verify.add_argument("--chain", metavar="SHA256", help="the chain that volest batch told when it was done")
+    verify.add_argument("--jobs", type=_count, metavar="N", help="how many loads side by side; else one a core")
+    verify.add_argument("--json", action="store_true", help="print a line of JSON for each load and nothing else")
+    verify.set_defaults(run=_verify)
+
     evaluate = verbs.add_parser("evaluate", help="score against cases with known truth", allow_abbrev=False)
     evaluate.add_argument("cases", type=Path, metavar="DIR", help="directory of folders with a truth.json each")
     evaluate.add_argument(
@@ -131,7 +149,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, commission, simulate, sensors, track, edge, evaluate, demo):
+    for verb in (estimate, commission, simulate, sensors, batch, track, edge, evaluate, verify, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -260,11 +278,54 @@ def _bench_sensor(arguments: argparse.Namespace) -> int:
         return 0
     print_bench(done, Console(highlight=False))
 
+
 def _edge(arguments: argparse.Namespace) -> int:
     from volest.edge import EdgeConfig, run
 
     run(EdgeConfig.load(arguments.config))
     return 0
+
+
+def _batch(arguments: argparse.Namespace) -> int:
+    from volest.batch.run import run_batch
+    from volest.progress import Bar
+
+    with Bar("planning", "loads") as bar:
+        summary = run_batch(
+            arguments.manifest,
+            arguments.output,
+            engine=arguments.engine,
+            scheduler=arguments.scheduler,
+            jobs=arguments.jobs,
+            timeout_s=arguments.timeout,
+            tell=lambda step, done, total: bar.tell(done, total, step),
+        )
+    if arguments.json:
+        print(json.dumps(summary.to_dict()))
+    else:
+        print(
+            f"{arguments.output}: {summary.rows} rows: {summary.estimated} estimated now, {summary.skipped} as they "
+            f"were; chain {summary.chain_sha256}"
+        )
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from volest.batch.verification import verify
+    from volest.progress import Bar
+
+    found = {"same": 0, "other": 0}
+    with Bar("verifying", "loads") as bar:
+        asked = {"chain": arguments.chain, "jobs": arguments.jobs, "tell": bar.tell}
+        for verdict in verify(arguments.results, arguments.load, **asked):
+            found["same" if verdict.same else "other"] += 1
+            if arguments.json:
+                print(json.dumps(verdict.to_dict(), ensure_ascii=True))
+            elif not verdict.same or arguments.load:
+                print(verdict)
+    if not arguments.json:
+        print(f"{arguments.results}: {found['same']} the same, bit for bit; {found['other']} not")
+    return REJECTED if found["other"] else 0
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,14 @@ PATIENCE_S = 1.0
 
 
 class Bar:
-    """A context in which `tell(done, total)` draws a bar with the remaining time: a line each tenth elsewhere."""
+    """A context in which `tell(done, total)` draws a bar with the remaining time: a line each tenth elsewhere.
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    With a `unit` it tells, too, how many of them are done in a second.
+    """
+
+    def __init__(self, text: str, unit: str = "") -> None:
+        self._text, self._unit = text, unit
+        self._started = time.monotonic()
         self._tenth = 0
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
@@ -30,9 +35,12 @@ class Bar:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import Progress as RichProgress
+            from rich.progress import TextColumn
 
-            self._bar = RichProgress(console=Console(stderr=True))
-            self._task = self._bar.add_task(self._text, total=None)
+            columns = [*RichProgress.get_default_columns()]
+            columns += [TextColumn("{task.fields[rate]}")] if self._unit else []
+            self._bar = RichProgress(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task(self._text, total=None, rate="")
             self._bar.start()
         return self
 
@@ -42,13 +50,21 @@ class Bar:
         if self._bar is not None:
             self._bar.stop()
 
-    def tell(self, done: int, total: int) -> None:
-        """So many of so many are done."""
+    def tell(self, done: int, total: int, text: str = "") -> None:
+        """So many of so many are done, of what is under way or of `text`, which begins; 0: of unknown many."""
+        if text and text != self._text:
+            self._text, self._tenth, self._started = text, 0, time.monotonic()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total)
-        elif 10 * done // total > self._tenth:
+            told = f"{self._rate(done):.0f} {self._unit}/s"
+            self._bar.update(self._task, description=self._text, completed=done, total=total or None, rate=told)
+        elif total and 10 * done // total > self._tenth:
             self._tenth = 10 * done // total
-            print(f"volest: {self._text}: {done} of {total}", file=sys.stderr, flush=True)
+            rate = self._rate(done)
+            told = f", {rate:.0f} {self._unit}/s, {(total - done) / rate:.0f} s left" if self._unit else ""
+            print(f"volest: {self._text}: {done} of {total}{told}", file=sys.stderr, flush=True)
+
+    def _rate(self, done: int) -> float:
+        return max(done, 1) / max(time.monotonic() - self._started, 1e-3)
 
 
 class Progress:

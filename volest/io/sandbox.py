@@ -23,7 +23,7 @@ from volest.errors import MissingExtraError
 from volest.io.extra import extra_of
 from volest.io.scanfile import ScanFile
 
-__all__ = ["DecoderPipe", "Limits", "decoding_seconds", "open_decoder", "require", "run_decoder"]
+__all__ = ["STOPPED", "DecoderPipe", "Limits", "decoding_seconds", "open_decoder", "require", "run_decoder"]
 
 START_SECONDS = 15.0
 SECONDS_PER_POINT = 4e-6
@@ -32,6 +32,8 @@ SHOWN_CHARACTERS = 1000
 BLOCK_BYTES = 1 << 20
 REFUSAL = "Refused: "
 """How a decoder's last words begin where they are meant for the file's owner."""
+STOPPED = "its decoding was stopped"
+"""What is told of a file whose decoder took too long: it may be the file, or a machine that had too much to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class DecoderPipe:
 
     def _stop(self) -> NoReturn:
         self._process.kill()
-        self._scan.fail(f"its decoding was stopped after {self._seconds:.0f} s")
+        self._scan.fail(f"{STOPPED} after {self._seconds:.0f} s")
 
 
 def _command(decoder: str, arguments: Sequence[str], limits: Limits) -> list[str]:
@@ -158,7 +160,7 @@ def _run(scan: ScanFile, command: list[str], output: int, seconds: float) -> Non
             process.wait(max(0.0, deadline - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
             process.kill()
-            scan.fail(f"its decoding was stopped after {seconds:.0f} s")
+            scan.fail(f"{STOPPED} after {seconds:.0f} s")
         except BaseException:
             process.kill()
             raise

@@ -1,0 +1,1 @@
+"""Many loads: planned from a manifest, estimated by workers that may die, kept as a dataset that can be verified."""
