@@ -58,7 +58,7 @@ class Bins(NamedTuple):
 
 
 @contextmanager
-def sheet(rows: int = 1, columns: int = 1, height_in: float = 2.6, **layout: Any) -> Iterator[tuple[Picture, list[Axes]]]:
+def sheet(height_in: float) -> Iterator[tuple[Picture, list[Axes]]]:
     """An empty picture and its axes, in the style of all of them."""
     try:
         import matplotlib as mpl
@@ -68,13 +68,13 @@ def sheet(rows: int = 1, columns: int = 1, height_in: float = 2.6, **layout: Any
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # names in any script: the page's own fonts draw them
         picture = Picture(figsize=(WIDTH_IN, height_in), layout="constrained", facecolor="none")
-        axes = picture.subplots(rows, columns, squeeze=False, **layout)
-        for one in axes.flat:
-            one.set_facecolor("none")
-            for side in ("top", "right"):
-                one.spines[side].set_visible(False)
-            one.tick_params(length=0)
-        yield picture, list(axes.flat)
+        one = picture.subplots()
+        one.set_facecolor("none")
+        for side in ("top", "right"):
+            one.spines[side].set_visible(False)
+        one.tick_params(length=0)
+        one.tick_params(axis="x", pad=6)
+        yield picture, [one]
 
 
 def drawn(picture: Picture, title: str) -> str:
@@ -97,22 +97,20 @@ def _ticks(axes: Axes, language: Language, which: str = "y", digits: int = 0) ->
     axis.set_major_formatter(lambda value, _: language.number(value, digits if value else 0))
 
 
-def over_time(language: Language, series: Sequence[tuple[str, Sequence[Figure]]], title: str) -> str:
-    """Lines with shaded intervals, one below the other; groups are days."""
-    with sheet(len(series), height_in=1.75 * len(series) + 0.3, sharex=True) as (picture, axes):
-        for one, (name, figures) in zip(axes, series, strict=True):
-            known = [figure for figure in figures if figure.group is not None and figure.quantity is not None]
-            days = [figure.group for figure in known]
-            quantities = [figure.quantity for figure in known if figure.quantity is not None]
-            one.fill_between(days, [q.lower95 for q in quantities], [q.upper95 for q in quantities], color=SKY, lw=0)
-            one.plot(days, [q.value for q in quantities], color=BLUE, lw=1.6, marker="o" if len(days) < 20 else "", ms=3.5)
-            one.set_ylim(bottom=0.0)
-            one.margins(x=0.01)
-            one.set_title(name, loc="left", color=INK)
-            one.grid(axis="y", color="#e6e6e6", lw=0.8)
-            one.set_axisbelow(True)
-            _ticks(one, language)
-            _day_ticks(one, language, days)
+def over_time(language: Language, figures: Sequence[Figure], title: str) -> str:
+    """A line with its shaded interval; groups are days."""
+    with sheet(height_in=2.4) as (picture, (one,)):
+        known = [figure for figure in figures if figure.group is not None and figure.quantity is not None]
+        days = [figure.group for figure in known]
+        quantities = [figure.quantity for figure in known if figure.quantity is not None]
+        one.fill_between(days, [q.lower95 for q in quantities], [q.upper95 for q in quantities], color=SKY, lw=0)
+        one.plot(days, [q.value for q in quantities], color=BLUE, lw=1.6, marker="o" if len(days) < 20 else "", ms=3.5)
+        one.set_ylim(bottom=0.0)
+        one.margins(x=0.01)
+        one.grid(axis="y", color="#e6e6e6", lw=0.8)
+        one.set_axisbelow(True)
+        _ticks(one, language)
+        _day_ticks(one, language, days)
         return drawn(picture, title)
 
 
@@ -129,28 +127,21 @@ def _day_ticks(axes: Axes, language: Language, days: Sequence[Any]) -> None:
     axes.xaxis.set_major_formatter(formatter)
 
 
-def bars(columns: Sequence[tuple[str, Sequence[Bar]]], title: str, colour: str = BLUE) -> str:
-    """Horizontal bars with their intervals and values; all columns have the same names, which stand once."""
-    names = [_cut(bar.name) for bar in columns[0][1]]
-    height = 0.62 + 0.31 * max(len(names), 1)
-    with sheet(1, len(columns), height_in=height, sharey=True) as (picture, axes):
-        for one, (head, lines) in zip(axes, columns, strict=True):
-            places = range(len(lines))
-            one.barh(places, [bar.value for bar in lines], color=colour, height=0.62)
-            for place, bar in zip(places, lines, strict=True):
-                if bar.upper > bar.lower:
-                    one.plot([bar.lower, bar.upper], [place, place], color=INK, lw=1.3, solid_capstyle="butt")
-                    one.plot([bar.lower, bar.upper], [place, place], color=INK, lw=0, marker="|", ms=6)
-            most = max((max(bar.upper, bar.value) for bar in lines), default=0.0) or 1.0
-            for place, bar in zip(places, lines, strict=True):
-                end = max(bar.upper, bar.value)
-                one.text(end + 0.02 * most, place, bar.label, va="center", fontsize=9)
-            one.set_xlim(0.0, most * (1.30 if len(columns) == 1 else 1.55))
-            one.set_title(head, loc="left", color=INK)
-            one.set_xticks([])
-            one.spines["bottom"].set_visible(False)
-        axes[0].set_yticks(range(len(names)), names)
-        axes[0].set_ylim(max(len(names), 1) - 0.45, -0.55)
+def bars(lines: Sequence[Bar], title: str, colour: str = BLUE) -> str:
+    """Horizontal bars with their names, intervals and values."""
+    with sheet(height_in=0.3 + 0.3 * max(len(lines), 1)) as (picture, (one,)):
+        places = range(len(lines))
+        most = max((max(bar.upper, bar.value) for bar in lines), default=0.0) or 1.0
+        one.barh(places, [bar.value for bar in lines], color=colour, height=0.64)
+        for place, bar in zip(places, lines, strict=True):
+            if bar.upper > bar.lower:
+                one.plot([bar.lower, bar.upper], [place, place], color=INK, lw=1.4, marker="|", ms=7)
+            one.text(max(bar.upper, bar.value) + 0.02 * most, place, bar.label, va="center", fontsize=9)
+        one.set_xlim(0.0, most * 1.3)
+        one.set_xticks([])
+        one.spines["bottom"].set_visible(False)
+        one.set_yticks(places, [_cut(bar.name) for bar in lines])
+        one.set_ylim(max(len(lines), 1) - 0.45, -0.55)
         return drawn(picture, title)
 
 
@@ -169,8 +160,7 @@ def histogram(
     below: float | None = None,
 ) -> str:
     """Counts as columns; those below `below` in another colour; `marks` are lines with a word."""
-    with sheet(height_in=2.4) as (picture, axes):
-        one = axes[0]
+    with sheet(height_in=2.4) as (picture, (one,)):
         left = [bins.low + k * bins.step for k in range(len(bins.counts))]
         colours = [ORANGE if below is not None and x + 1e-9 < below else BLUE for x in left]
         one.bar(left, bins.counts, width=bins.step * 0.92, align="edge", color=colours)

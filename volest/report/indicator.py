@@ -53,10 +53,10 @@ class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     digits: Annotated[int, Meta(ge=0, le=6, description="0 to 6")] = 0
     by: Annotated[tuple[Group, ...], Meta(max_length=4, description='some of "day", "truck", "district", "source"')] = ()
     key: str = ""
+    told: str = ""  # the formula as it stands in the file, for people
 
-    @property
-    def told(self) -> str:
-        """Its formula for people."""
+    def words(self) -> str:
+        """The formula in one line, as its file has it."""
         if self.formula is not None:
             return self.formula
         text = f"sum({self.total})" + (f" / sum({self.over})" if self.over else "")
@@ -80,7 +80,7 @@ def _checked(loads: Loads, document: dict[str, object], where: str) -> dict[str,
     for key, table in document.items():
         if not key.isidentifier() or len(key) > 60 or not key.isascii():
             raise InputError(f"{where}: {key[:60]!r}: found no name, expected 1 to 60 of A-Z a-z 0-9 _")
-        if not isinstance(table, dict) or "key" in table:
+        if not isinstance(table, dict) or {"key", "told"} & table.keys():
             raise InputError(f"{where}: {key}: found no indicator, expected a table [{key}] with name and formula")
         indicator = check(table, Indicator, f"{where}: {key}", InputError)
         found[key] = _safe(loads, indicator, key, f"{where}: {key}")
@@ -98,7 +98,7 @@ def _safe(loads: Loads, told: Indicator, key: str, where: str) -> Indicator:
         for field in ("formula", "where", "per")
         if (text := getattr(told, field)) is not None
     }
-    indicator = msgspec.structs.replace(told, key=key, **safe)
+    indicator = msgspec.structs.replace(told, key=key, told=told.words(), **safe)
     _try(loads, indicator, where)
     return indicator
 

@@ -69,8 +69,10 @@ class Language:
 
         return format_date(day, format=pattern, locale=self._locale)
 
-    def date_or_text(self, group: object) -> str:
-        """The name of a group: a day, or text, or that it is not told."""
+    def name_of(self, kind: str | None, group: object) -> str:
+        """The name of a group: a day, a known source of waste, other text, or that it is not told."""
         if isinstance(group, date):
             return self.date(group, "d MMM y")
+        if kind == "source":
+            return self.words.get(f"waste_{group}", str(group)) if group is not None else self.words["none_told"]
         return self.words["none_told"] if group is None else str(group)

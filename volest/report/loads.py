@@ -100,7 +100,7 @@ class Loads:
         source = _Batches(parts)
         self.connection.register("source_rows", pa.RecordBatchReader.from_batches(source.schema, source.batches()))
         try:
-            self.connection.execute(f"CREATE TABLE {name}_rows AS SELECT * FROM source_rows")
+            self.connection.execute(f"CREATE TABLE {name}_rows AS SELECT * FROM source_rows").fetchall()
         except self._duckdb.Error as error:
             raise source.error or InputError(f"{directory}: cannot be read: {' '.join(str(error).split())}") from None
         finally:
@@ -125,7 +125,7 @@ class Loads:
         wrong += ["lat NOT BETWEEN -90 AND 90", "lon NOT BETWEEN -180 AND 180"]
         wrong += ["coalesce(status, '') NOT IN ('ok', 'degraded', 'rejected')"]
         counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wrong)
-        found_wrong = self.connection.execute(f"SELECT {counts} FROM {name}_rows").fetchone() or ()
+        (found_wrong,) = self.connection.execute(f"SELECT {counts} FROM {name}_rows").fetchall()
         for condition, count in zip(wrong, found_wrong, strict=True):
             if count:
                 first = self.rows(f"SELECT load_id FROM {name} WHERE {condition} ORDER BY 1 LIMIT 1")[0]["load_id"]

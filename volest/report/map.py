@@ -84,12 +84,9 @@ def _drawn(language: Language, frame: _Frame, dots: list[dict[str, Any]], names:
         sizes = [max(70.0 * dot["m3"] / most, 2.0) for dot in dots]
         places = [frame.x(dot["lon"]) for dot in dots], [frame.y(dot["lat"]) for dot in dots]
         axes.scatter(*places, s=sizes, color=BLUE, alpha=0.55, lw=0)
-        for name in names:
-            label = f"{name['district'][:40]}\n{language.with_unit(name['m3'], 'm³')}"
-            text = axes.text(
-                frame.x(name["lon"]), frame.y(name["lat"]), label, ha="center", va="center", fontsize=9, color=INK
-            )
-            text.set_bbox({"facecolor": "white", "alpha": 0.78, "lw": 0, "pad": 1.2})
+        for x, y, label in _labels(language, frame, names):
+            text = axes.text(x, y, label, ha="center", va="center", fontsize=9, color=INK, linespacing=1.0)
+            text.set_bbox({"facecolor": "white", "alpha": 0.78, "lw": 0, "pad": 1.0})
         axes.set_xlim(0.0, frame.width_km)
         axes.set_ylim(0.0, frame.height_km)
         axes.set_aspect("equal")
@@ -99,6 +96,23 @@ def _drawn(language: Language, frame: _Frame, dots: list[dict[str, Any]], names:
             spine.set_visible(True)
         _scale_bar(axes, language, frame)
         return drawn(picture, language("map_title"))
+
+
+def _labels(language: Language, frame: _Frame, names: list[dict[str, Any]]) -> list[tuple[float, float, str]]:
+    """Each district's name and volume at its middle, or as little above or below as keeps it clear of the others."""
+    high, wide = 0.07 * frame.width_km, 0.0145 * frame.width_km  # of a label of two lines, of a letter
+    placed: list[tuple[float, float, float, str]] = []
+    for name in names:
+        label = f"{name['district'][:40]}\n{language.with_unit(name['m3'], 'm³')}"
+        half = 0.5 * wide * max(map(len, label.split("\n")))
+        x = min(max(frame.x(name["lon"]), half), max(frame.width_km - half, half))
+        middle = frame.y(name["lat"])
+        for offset in (0.25 * high * k * sign for k in range(24) for sign in (1, -1)):
+            y = min(max(middle + offset, high), frame.height_km - high)
+            if all(abs(y - other) >= high or abs(x - at) >= half + beside for at, other, beside, _ in placed):
+                break
+        placed.append((x, y, half, label))
+    return [(x, y, label) for x, y, _, label in placed]
 
 
 def _scale_bar(axes: Any, language: Language, frame: _Frame) -> None:

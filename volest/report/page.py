@@ -21,6 +21,7 @@ MOST_ROWS = 400  # of a table on the page; all stand in the files
 MOST_BARS = 20
 MOST_DAYS = 92  # shown day by day; then by week, then by month
 MOST_WEEKS_DAYS = 1100
+Cell = str | tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,15 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table on the page: heads and cells, all of them text; the first cell of a row names it."""
+    """A table on the page: heads and cells, all of them text; the first cell of a row names it.
+
+    A cell of two is a value and its interval.
+    """
 
     heads: list[str]
-    rows: list[list[str]]
+    rows: list[list[Cell]]
     note: str = ""
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,36 +141,34 @@ def _over_time(loads: Loads, table: Table | None, language: Language) -> Section
     told: dict[str, Any] = {"where": "load AND day IS NOT NULL", "per": "count(DISTINCT day)", "group": by}
     volume = totals(loads, "volume_m3", **told)
     mass = totals(loads, "net_mass_kg", factor=0.001, **told)
-    series = [(language("axis_volume_day"), volume), (language("axis_mass_day"), mass)]
     notes = [language("per_day_note", period=language(f"period_{period}"))]
     if span["without"]:
         notes.append(language("without_day", n=language.number(span["without"])))
-    chart = Chart(language("per_day"), over_time(language, [s for s in series if s[1]], language("per_day")), notes)
-    return Section(language("over_time"), charts=[chart], sheets=[(language("group_day"), _sheet(table, language))])
+    series = [(language("axis_volume_day"), volume, notes), (language("axis_mass_day"), mass, [])]
+    charts = [Chart(name, over_time(language, told, name), said) for name, told, said in series if told]
+    return Section(language("over_time"), charts=charts, sheets=[(language("group_day"), _sheet(table, language))])
 
 
 def _by(loads: Loads, table: Table, group: Group, language: Language) -> Section:
     volume = totals(loads, "volume_m3", group=GROUPS[group])
     mass = {f.group: f for f in totals(loads, "net_mass_kg", factor=0.001, group=GROUPS[group])}
     ranked = sorted(volume, key=lambda figure: -(figure.value or 0.0))[:MOST_BARS]
-    columns = [
-        (language("axis_volume"), [_bar(figure, figure.group, language, 0) for figure in ranked]),
-        (language("axis_mass"), [_bar(mass.get(figure.group), figure.group, language, 0) for figure in ranked]),
-    ]
-    title = language(f"by_{group}")
-    notes = [language("interval")]
+    notes = [language("interval_bar")]
     if len(volume) > MOST_BARS:
         notes.append(language("others", n=language.number(len(volume) - MOST_BARS)))
-    chart = Chart(title, bars(columns, title), notes)
-    return Section(title, charts=[chart], sheets=[(language(f"group_{group}"), _sheet(table, language))])
+    charts = []
+    for key, figures, said in (("axis_volume", {f.group: f for f in volume}, notes), ("axis_mass", mass, [])):
+        lines = [_bar(figures.get(figure.group), language.name_of(group, figure.group), language) for figure in ranked]
+        charts.append(Chart(language(key), bars(lines, language(key)), said))
+    return Section(language(f"by_{group}"), charts=charts, sheets=[(language(f"group_{group}"), _sheet(table, language))])
 
 
-def _bar(figure: Figure | None, name: object, language: Language, digits: int) -> Bar:
+def _bar(figure: Figure | None, name: str, language: Language) -> Bar:
     quantity = None if figure is None else figure.quantity
     if quantity is None:
-        return Bar(language.date_or_text(name), 0.0, 0.0, 0.0, language("not_known"))
-    label = language.number(quantity.value, digits)
-    return Bar(language.date_or_text(name), quantity.value, quantity.lower95, quantity.upper95, label)
+        return Bar(name, 0.0, 0.0, 0.0, language("not_known"))
+    label = language.number(quantity.value)
+    return Bar(name, quantity.value, quantity.lower95, quantity.upper95, label)
 
 
 def _sheet(table: Table, language: Language) -> Sheet:
@@ -175,12 +178,12 @@ def _sheet(table: Table, language: Language) -> Sheet:
     groups = table.groups
     rows = []
     for group in groups[:MOST_ROWS]:
-        cells = [language.date_or_text(group)]
+        cells: list[Cell] = [language.name_of(table.group, group)]
         for indicator in table.indicators:
             figure = table.figures[group].get(indicator.key)
             value = "" if figure is None else language.number(figure.value, indicator.digits)
             interval = "" if figure is None else language.interval(figure.quantity, indicator.digits)
-            cells.append(f"{value} ({interval})" if interval else value)
+            cells.append((value, interval))
         rows.append(cells)
     more = len(groups) - len(rows)
     note = language("rest_in_tables", n=language.number(more), name=table.group) if more else ""
@@ -207,7 +210,7 @@ def _wet_and_dry(loads: Loads, language: Language) -> Section | None:
             n = found.get(kind, 0)
             label = f"{language.number(n)} ({language.with_unit(100.0 * n / whole, '%')})"
             lines.append(Bar(language(f"class_{kind}"), n, n, n, label))
-        svg = bars([(language("column_loads"), lines)], language("class_title"))
+        svg = bars(lines, language("class_title"))
         charts.append(Chart(language("class_title"), svg, [language("class_note")]))
     middle = loads.row("SELECT median(bulk_density_kg_m3) AS m FROM loads WHERE load")["m"]
     if middle is not None:
@@ -251,7 +254,7 @@ def _quality(loads: Loads, language: Language) -> Section:
     if reasons:
         lines = [Bar(_flag(row["flag"], language), row["n"], row["n"], row["n"], language.number(row["n"])) for row in reasons]
         title = language("why_rejected")
-        charts.append(Chart(title, bars([(language("column_loads"), lines)], title, ORANGE), _missing(loads, language)))
+        charts.append(Chart(title, bars(lines, title, ORANGE), _missing(loads, language)))
     middle = loads.row("SELECT 100 * median(seen_fraction) AS m FROM loads WHERE load")["m"]
     if middle is not None:
         bins = _bins(loads, "100 * seen_fraction", "load", 0.0, 5.0, 20)
@@ -287,7 +290,7 @@ def _uncertainty(loads: Loads, language: Language) -> Section | None:
                 for name, std in ranked
                 if std > 0.005 * figures[0].std
             ]
-            charts.append(Chart("", bars([(language(key), lines)], language("uncertainty"))))
+            charts.append(Chart(language(key), bars(lines, language(key))))
     shared = language(
         "shared_is",
         share=language.with_unit(_shared(loads, "volume_m3"), "%"),
@@ -341,21 +344,21 @@ def _difference_chart(loads: Loads, found: Comparison, language: Language) -> li
 
 
 def _differences(found: Comparison, language: Language) -> Sheet:
-    rows = [
+    rows: list[list[Cell]] = [
         [language(f"difference_{name}"), language.with_unit(found.difference[name], "m³", 3)]
         for name in ("mean", "rms", "most")
     ]
     rows.append([language("difference_beyond"), language.number(found.difference["beyond"])])
     for key, figure in (("total_there", found.total_other), ("total_here", found.total_this)):
         if figure is not None:
-            told = f"{language.with_unit(figure.value, 'm³', 1)} ({language.interval(figure.quantity, 1)})"
+            told = (language.with_unit(figure.value, "m³", 1), language.interval(figure.quantity, 1))
             rows.append([language(key), told])
     return Sheet(["", language("value")], rows)
 
 
 def _statuses(found: Comparison, language: Language) -> Sheet:
     heads = [language("status_change"), language("column_loads")]
-    rows = [
+    rows: list[list[Cell]] = [
         [f"{language('status_' + row['there'])} → {language('status_' + row['here'])}", language.number(row["n"])]
         for row in found.statuses
     ]
@@ -364,7 +367,7 @@ def _statuses(found: Comparison, language: Language) -> Sheet:
 
 def _changes(found: Comparison, language: Language) -> Sheet:
     heads = [language(key) for key in ("column_load", "group_truck", "column_there", "column_here")]
-    rows = [
+    rows: list[list[Cell]] = [
         [str(row["load_id"]), str(row["truck"]), language.number(row["there"], 3), language.number(row["here"], 3)]
         for row in found.changes
     ]
@@ -374,10 +377,10 @@ def _changes(found: Comparison, language: Language) -> Sheet:
 def _formulas(indicators: Sequence[Indicator], table: Table, language: Language) -> Section:
     heads = [language(key) for key in ("column_indicator", "value", "range95", "column_formula", "column_origin")]
     cards = _cards(indicators, table, language)
-    rows = [
+    rows: list[list[Cell]] = [
         [card["name"], card["value"], card["interval"], indicator.told, indicator.source]
         for indicator, card in zip(indicators, cards, strict=True)
     ]
-    sheet = Sheet(heads, rows, language("formulas_note"))
+    sheet = Sheet(heads, rows, language("formulas_note"), open=True)
     return Section(language("all_indicators"), sheets=[(language("all_indicators"), sheet)])
 
