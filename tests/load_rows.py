@@ -43,6 +43,13 @@ class Year:
     counted: NDArray[np.bool_]  # not rejected, not residue
     first: date
 
+    def write_one(self, directory: Path) -> Path:
+        """All of it as one part, of no known day: quick, where days do not matter."""
+        folder = directory / "date=none" / "truck=many"
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(self.table, folder / "part-0.parquet", write_page_checksum=True)
+        return directory
+
     def write(self, directory: Path) -> Path:
         """As `volest batch` keeps it: date=.../truck=.../part-....parquet."""
         ids = self.table.column("truck_id").to_pylist()
