@@ -10,16 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from volest.errors import InputError
-from volest.schema import check, read_toml
+from volest.schema import check, nearest, read_toml
 
-__all__ = ["City", "Composition"]
+__all__ = ["SOURCES", "City", "Composition"]
 
 _Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}\Z", description="1 to 200 printable characters")]
 _Percent = Annotated[float, Meta(ge=0, le=100, description="per cent, 0 to 100")]
-_SOURCES = '"household", "office", "market", "commerce", "public", "area" or "other"'
-_Source = Annotated[
-    Literal["household", "office", "market", "commerce", "public", "area", "other"], Meta(description=_SOURCES)
-]
+SOURCES = ("household", "office", "market", "commerce", "public", "area", "other")
 SUM_TOLERANCE = 0.5  # per cent: of nine rounded numbers
 
 
@@ -44,8 +41,8 @@ class City(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     schema: Annotated[Literal[1], Meta(description="1")]
     name: _Text
     province: _Text
-    districts: Annotated[dict[_Text, _Source], Meta(max_length=10_000, description="districts and their source")] = (
-        msgspec.field(default_factory=dict)
+    districts: Annotated[dict[str, _Text], Meta(max_length=10_000, description="districts = sources")] = msgspec.field(
+        default_factory=dict
     )
     composition: Composition | None = None
 
@@ -53,6 +50,10 @@ class City(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def load(cls, path: Path) -> City:
         """From a TOML file; InputError names the key, what was found and what was expected."""
         city = check(read_toml(path, InputError), cls, str(path), InputError)
+        for district, source in city.districts.items():
+            if source not in SOURCES:
+                key = f"districts.{district[:60]!r}"
+                raise InputError(f"{path}: {key}: found {source[:60]!r}, expected {nearest(source, SOURCES)}")
         if city.composition is not None:
             parts = msgspec.structs.asdict(city.composition)
             whole = math.fsum(value for value in parts.values() if isinstance(value, float | int))
