@@ -141,8 +141,12 @@ def main() -> None:
         "all common": dict.fromkeys(COMMON, 1.0),
     }
     count = sum(len(t.told) for t in trucks)
-    print(f"{len(trucks)} trucks, {count} loads; {100 * common_share(trucks):.0f} % of the variance is common to a truck")
-    print(f"{'errors taken for':20s} {'cover of a truck':>17s} {'mean std %':>11s} {'RMS error %':>12s} {'fleet z':>8s}")
+    print(
+        f"{len(trucks)} trucks, {count} loads; {100 * common_share(trucks):.0f} % of the variance is common to a truck"
+    )
+    print(
+        f"{'errors taken for':20s} {'cover of a truck':>17s} {'mean std %':>11s} {'RMS error %':>12s} {'fleet z':>8s}"
+    )
     for name, common in assumed.items():
         errors = np.array([t.error for t in trucks])
         stds = np.sqrt([t.variance(common) for t in trucks])

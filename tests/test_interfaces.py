@@ -16,8 +16,16 @@ from hypothesis import strategies as st
 from load_rows import draw_year
 
 from volest.errors import InputError
-from volest.interfaces import City, YearTotal, quality_indicator, quality_level, waste_container, waste_observed
-from volest.interfaces import write_ngsi_ld, write_sipsn
+from volest.interfaces import (
+    City,
+    YearTotal,
+    quality_indicator,
+    quality_level,
+    waste_container,
+    waste_observed,
+    write_ngsi_ld,
+    write_sipsn,
+)
 from volest.interfaces.ngsild import context
 from volest.interfaces.sipsn import columns, sipsn_row, source_of
 from volest.quantity import Quantity
@@ -64,7 +72,11 @@ def a_row(**told: Any) -> Row:
     row: Row = dict.fromkeys(COLUMNS)
     row |= {"load_id": "a1", "truck_id": "KT-1", "status": "ok", "flags": [], "time": 1_772_323_200_123_000}
     row |= {"lat": -1.27, "lon": 116.83, "district": "Balikpapan Kota", "source": "market", "engine_version": "0.1.0"}
-    for name, value, std in (("volume_m3", 6.4, 0.032), ("net_mass_kg", 2210.0, 18.0), ("wet_mass_fraction", 0.7, 0.06)):
+    for name, value, std in (
+        ("volume_m3", 6.4, 0.032),
+        ("net_mass_kg", 2210.0, 18.0),
+        ("wet_mass_fraction", 0.7, 0.06),
+    ):
         row |= {name: value, f"{name}_std": std, f"{name}_lower95": value - 2 * std, f"{name}_upper95": value + 2 * std}
     row |= {"waste_class": "wet", "struck_capacity_m3": 11.47, "fill_ratio": 0.56, "seen_fraction": 0.97}
     return row | {"scale_tare_kg": 4310.0} | told
@@ -89,7 +101,8 @@ def test_truck_bed_is_a_waste_container() -> None:
     assert entity is not None
     check(entity)
     assert entity["fillingLevel"]["value"] == 1.0  # the model ends there; volume over binCapacity tells the heap
-    assert entity["cargoWeight"]["value"] == 2210.0 and entity["binCapacity"]["value"] == 11.47
+    assert entity["cargoWeight"]["value"] == 2210.0
+    assert entity["binCapacity"]["value"] == 11.47
     assert entity["storedWasteOrigin"]["value"] == "municipal"
 
 
@@ -194,7 +207,9 @@ def a_city(tmp_path: Path, more: str = "") -> City:
     return City.load(path)
 
 
-TOTAL = YearTotal(2026, Quantity.normal(1000.0, 10.0), 100, 500, 20, 62.0, {"market": 600.0, "Pasar": 50.0, None: 350.0})
+TOTAL = YearTotal(
+    2026, Quantity.normal(1000.0, 10.0), 100, 500, 20, 62.0, {"market": 600.0, "Pasar": 50.0, None: 350.0}
+)
 
 
 def test_national_table_has_the_systems_columns(tmp_path: Path) -> None:
@@ -228,13 +243,16 @@ def test_sources_add_up_to_the_year(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ("[composition]\n" + SORTED.replace("food = 43", "food = 53"), "composition: found 110 % in all, expected 100 %"),
+        (
+            "[composition]\n" + SORTED.replace("food = 43", "food = 53"),
+            "composition: found 110 % in all, expected 100 %",
+        ),
         ('[districts]\n"A" = "moon"\n', "districts.'A': found 'moon', expected one of household, office"),
         ("mayor = 1\n", "mayor: unknown key"),
     ],
 )
 def test_city_file_is_read_strictly(tmp_path: Path, more: str, told: str) -> None:
-    with pytest.raises(InputError, match="city.toml") as caught:
+    with pytest.raises(InputError, match=r"city\.toml") as caught:
         a_city(tmp_path, more)
     assert told in str(caught.value)
 

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "volest"
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["commission", "demo", "evaluate", "track"],
+    ["commission", "demo", "evaluate", "report", "track"],
     ["page", "scoreplot"],
     ["picture", "scoretable"],
     ["score", "table"],
@@ -27,6 +27,7 @@ LAYERS = [
     ["simulate"],
     ["calibration", "network"],
     ["volest"],
+    ["interfaces"],
     ["load", "rows"],
     ["estimator"],
     ["drift", "tare", "weighbridge"],
@@ -43,7 +44,7 @@ LAYERS = [
     ["io", "motion"],
     ["catalogue", "pointcloud", "quantity", "voxels"],
     ["schema"],
-    ["_core", "_version", "errors", "jit", "progress"],
+    ["_core", "_version", "durable", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 HEAVY = {
@@ -65,7 +66,7 @@ HEAVY = {
     "rosbags",
     "scipy",
 }
-HEAVY |= {"trimesh", "velodyne_decoder"}
+HEAVY |= {"babel", "duckdb", "jinja2", "trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

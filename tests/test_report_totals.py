@@ -76,8 +76,14 @@ def test_sql_and_a_slow_twin_agree(loads: Loads, fleets: Year) -> None:
         assert found[0].std == pytest.approx(std, rel=1e-9)
 
 
-_NEEDED = ("volume_m3", "volume_m3_std", "net_mass_kg", "net_mass_kg_std", "scale_gain_std", "scale_tare_std_kg") + tuple(
-    f"volume_budget_m3_{part}" for part in BUDGET
+_NEEDED = (
+    "volume_m3",
+    "volume_m3_std",
+    "net_mass_kg",
+    "net_mass_kg_std",
+    "scale_gain_std",
+    "scale_tare_std_kg",
+    *tuple(f"volume_budget_m3_{part}" for part in BUDGET),
 )
 
 
@@ -106,7 +112,8 @@ def test_a_gain_does_not_average_out(tmp_path: Path) -> None:
         year = draw_year(5, trucks=1, days=days, rejected=0.0)
         with Loads(year.write_one(tmp_path / str(days))) as loads:
             figure = totals(loads, "net_mass_kg")[0]
-        assert figure.sources is not None and figure.value is not None
+        assert figure.sources is not None
+        assert figure.value is not None
         shares.append(figure.sources["gain"] / figure.value)
         assert figure.sources["reading"] / figure.value < 0.001
     assert shares == pytest.approx([0.01, 0.01], rel=1e-6)
@@ -125,7 +132,9 @@ def test_groups_that_are_not_told_are_a_group_of_their_own(tmp_path: Path) -> No
     with Loads(replace(year, table=table).write_one(tmp_path)) as loads:
         (figure,) = totals(loads, "volume_m3", group="district")
         whole = totals(loads, "volume_m3")[0]
-    assert figure.group is None and figure.value == whole.value and figure.std == whole.std > 0.0
+    assert figure.group is None
+    assert figure.value == whole.value
+    assert figure.std == whole.std > 0.0
 
 
 def test_a_load_without_a_budget_counts_as_common(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Results in the words of others: FIWARE Smart Data Models in NGSI-LD, LwM2M quality codes, SIPSN; docs/interfaces.md."""
+"""Results in the words of others: FIWARE in NGSI-LD, LwM2M quality codes, SIPSN; docs/interfaces.md."""
 
 from volest.interfaces.city import City
 from volest.interfaces.ngsild import waste_container, waste_observed, write_ngsi_ld

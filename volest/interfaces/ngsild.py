@@ -92,8 +92,9 @@ def waste_container(row: Row) -> Entity | None:
 def write_ngsi_ld(rows: Iterable[Row], path: Path) -> tuple[int, int]:
     """A JSON array of all collections and of each truck's bed after its latest; returns how many of each were written.
 
-    What only stuck after a tip, or an empty bed, is no collection: so the masses add up to those of a report. The array is what a broker takes at entityOperations/upsert with Content-Type application/ld+json. Rows are held no
-    longer than they are written, but for each truck's latest.
+    What only stuck after a tip, or an empty bed, is no collection: so the masses add up to those of a report. The array
+    is what a broker takes at entityOperations/upsert with Content-Type application/ld+json. Rows are held no longer
+    than they are written, but for each truck's latest.
     """
     latest: dict[str, Row] = {}
     count = 0
@@ -160,7 +161,9 @@ def _text(value: str | None, when: str | None) -> Entity | None:
     return None if value is None else {"type": "Property", "value": value} | _at(when)
 
 
-def _measured(row: Row, name: str, unit: str, when: str | None, quality: Mapping[str, int] | None = None) -> Entity | None:
+def _measured(
+    row: Row, name: str, unit: str, when: str | None, quality: Mapping[str, int] | None = None
+) -> Entity | None:
     """A quantity with its standard uncertainty, its 95 % interval and, where told, the codes of its quality."""
     if row.get(name) is None:
         return None

@@ -1,8 +1,8 @@
 """How far to trust an estimate, in the codes of OMA LwM2M: resources 6042 and 6049.
 
 6042, Measurement Quality Indicator: 0 unchecked, 1 rejected with certainty, 2 rejected with probability, 3 accepted but
-suspicious, 4 accepted; 5 to 15 are reserved, 16 to 23 a vendor's own. 6049, Measurement Quality Level: 0 to 100, 100 when it
-passed all checks, 0 when it should be rejected. (OMA LwM2M registry, among others in object 3303, version 1.1.)
+suspicious, 4 accepted; 5 to 15 are reserved, 16 to 23 a vendor's own. 6049, Measurement Quality Level: 0 to 100, 100
+when it passed all checks, 0 when it should be rejected. (OMA LwM2M registry, among others in object 3303, version 1.1.)
 """
 
 from __future__ import annotations
@@ -40,4 +40,4 @@ def quality_level(row: Mapping[str, Any]) -> int:
     value, std = row.get("volume_m3"), row.get("volume_m3_std")
     if row["status"] == "rejected" or value is None or std is None or value <= 0.0:
         return 0
-    return round(100.0 * max(0.0, 1.0 - std / value / RELATIVE_STD_OF_ZERO))
+    return round(100.0 * max(0.0, 1.0 - float(std) / float(value) / RELATIVE_STD_OF_ZERO))

@@ -55,7 +55,8 @@ def source_of(told: str | None) -> str:
 def sipsn_row(city: City, total: YearTotal) -> Row:
     """One year of a city under SIPSN's column names; None where there is nothing to tell.
 
-    Tonnes a year are what was weighed, not scaled up to days that are not covered; a day's are those over the days covered.
+    Tonnes a year are what was weighed, not scaled up to days that are not covered; a day's are those over the days
+    covered.
     """
     told = columns()
     by_source = dict.fromkeys(told["sources"], 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +24,7 @@ __all__ = ["BLUE", "GREY", "ORANGE", "Bar", "Bins", "bars", "drawn", "histogram"
 # Okabe and Ito's colours, told apart with any kind of colour vision.
 BLUE, SKY, ORANGE, GREY, INK, SOFT = "#0072B2", "#9CCBE8", "#D55E00", "#8A8A8A", "#222222", "#5f5f5f"
 WIDTH_IN = 5.4
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "volest",
     "text.parse_math": False,
@@ -85,7 +85,9 @@ def drawn(picture: Picture, title: str) -> str:
     picture.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' id="(?:figure|axes|patch|matplotlib|line2d|text|xtick|ytick|LineCollection|\w+Collection)[^"]*"', "", svg)
+    svg = re.sub(
+        r' id="(?:figure|axes|patch|matplotlib|line2d|text|xtick|ytick|LineCollection|\w+Collection)[^"]*"', "", svg
+    )
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", svg)
     svg = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", svg)
@@ -121,10 +123,13 @@ def _day_ticks(axes: Axes, language: Language, days: Sequence[Any]) -> None:
     if span < 12:
         axes.set_xticks(days)
     else:
-        axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=7))
+        axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
     pattern = "d MMM" if span < 120 else "MMM y" if span < 900 else "y"
-    formatter: Callable[[float, int], str] = lambda value, _: language.date(dates.num2date(value).date(), pattern)
-    axes.xaxis.set_major_formatter(formatter)
+
+    def name(value: float, _: float) -> str:
+        return language.date(dates.num2date(value).date(), pattern)  # type: ignore[no-untyped-call]
+
+    axes.xaxis.set_major_formatter(name)
 
 
 def bars(lines: Sequence[Bar], title: str, colour: str = BLUE) -> str:

@@ -37,7 +37,11 @@ def compared(loads: Loads) -> Comparison:
     """Views `loads` and `others`, joined by load_id. Loads in only one of them are counted and left out."""
     both, this, other = (
         loads.row(f"SELECT count(*) AS n {sql}")["n"]
-        for sql in (_PAIRS, "FROM loads ANTI JOIN others USING (load_id)", "FROM others ANTI JOIN loads USING (load_id)")
+        for sql in (
+            _PAIRS,
+            "FROM loads ANTI JOIN others USING (load_id)",
+            "FROM others ANTI JOIN loads USING (load_id)",
+        )
     )
     # Two intervals of 95 % do not meet where the difference exceeds the sum of their halves.
     beyond = f"abs(a.volume_m3 - b.volume_m3) > {COVERAGE_95} * (a.volume_m3_std + b.volume_m3_std)"

@@ -1,4 +1,4 @@
-"""Formulas of indicators: SQL expressions over the rows of loads, read as a tree and let through only if all of it is known.
+"""Formulas of indicators: SQL expressions over the rows of loads, let through only if all in them is known.
 
 What stands in a file is text of others: a formula is never pasted into a query before DuckDB's own parser has told that
 it is one expression, of known operators, functions and columns, without a query inside; what is then asked is written
@@ -24,10 +24,13 @@ MOST_CHARACTERS = 2000
 AGGREGATES = frozenset(
     ("avg", "bool_and", "bool_or", "count", "count_star", "max", "median", "min", "quantile_cont", "stddev_samp", "sum")
 )
-SCALARS = frozenset(
-    ("!", "%", "*", "+", "-", "/", "//", "abs", "ceil", "contains", "date_part", "dayofweek", "exp", "floor", "greatest")
-    + ("hour", "isodow", "least", "list_contains", "ln", "log10", "lower", "month", "pow", "round", "sqrt", "starts_with")
-    + ("upper", "week", "year", "~~", "!~~", "||")
+OPERATIONS = frozenset(("!", "!~~", "%", "*", "+", "-", "/", "//", "||", "~~"))
+SCALARS = OPERATIONS | frozenset(
+    (
+        *("abs", "ceil", "contains", "date_part", "dayofweek", "exp", "floor", "greatest", "hour", "isodow", "least"),
+        *("list_contains", "ln", "log10", "lower", "month", "pow", "round", "sqrt", "starts_with", "upper", "week"),
+        "year",
+    )
 )
 CLASSES = frozenset(
     ("BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION", "OPERATOR", "TYPE")
@@ -54,7 +57,9 @@ def checked(loads: Loads, text: str, where: str, *, aggregate: bool) -> str:
     if aggregate and not used & AGGREGATES:
         raise InputError(f"{where}: found no aggregate, expected one of {', '.join(sorted(AGGREGATES))} over the loads")
     if not aggregate and used & AGGREGATES:
-        raise InputError(f"{where}: found {', '.join(sorted(used & AGGREGATES))}, expected a condition on a single load")
+        raise InputError(
+            f"{where}: found {', '.join(sorted(used & AGGREGATES))}, expected a condition on a single load"
+        )
     sql: str = loads.row("SELECT json_deserialize_sql(CAST(? AS JSON)) AS sql", [json.dumps(told)])["sql"]
     return "(" + sql.removeprefix("SELECT ") + ")"
 
@@ -105,6 +110,8 @@ def _check_node(node: dict[str, Any], where: str) -> None:
             name = ".".join(node["column_names"])
             raise InputError(f"{where}: found the column {name[:60]!r}, expected {nearest(name, FIELDS)}")
     elif kind == "TYPE" and node["type_name"] not in TYPES:
-        raise InputError(f"{where}: found the type {node['type_name'][:60]}, expected one of {', '.join(sorted(TYPES))}")
+        raise InputError(
+            f"{where}: found the type {node['type_name'][:60]}, expected one of {', '.join(sorted(TYPES))}"
+        )
     elif kind == "OPERATOR" and node["type"] not in OPERATORS:
         raise InputError(f"{where}: found {node['type']}, expected one of {', '.join(sorted(OPERATORS))}")

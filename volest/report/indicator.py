@@ -21,6 +21,7 @@ MOST_INDICATORS = 200
 Group = Literal["day", "truck", "district", "source"]
 GROUPS: dict[Group, str] = {"day": "day", "truck": "truck", "district": "district", "source": "source"}
 ALL = "'all'"
+_NUMBERS = ("BIGINT", "BOOLEAN", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "INTEGER", "SMALLINT", "TINYINT", "U")
 
 _Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}\Z", description="1 to 200 printable characters")]
 _Unit = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,20}\Z", description="at most 20 printable characters")]
@@ -51,7 +52,9 @@ class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     per: _Sql | None = None
     factor: Annotated[float, Meta(ge=-1e9, le=1e9, description="a number, -1e9 to 1e9")] = 1.0
     digits: Annotated[int, Meta(ge=0, le=6, description="0 to 6")] = 0
-    by: Annotated[tuple[Group, ...], Meta(max_length=4, description='some of "day", "truck", "district", "source"')] = ()
+    by: Annotated[
+        tuple[Group, ...], Meta(max_length=4, description='some of "day", "truck", "district", "source"')
+    ] = ()
     key: str = ""
     told: str = ""  # the formula as it stands in the file, for people
 
@@ -104,16 +107,19 @@ def _safe(loads: Loads, told: Indicator, key: str, where: str) -> Indicator:
 
 
 def _try(loads: Loads, indicator: Indicator, where: str) -> None:
-    """Types that do not fit show before the report is begun: on no row at all."""
+    """Types that do not fit show before the report is begun."""
     import duckdb
 
     parts = [indicator.formula, indicator.per, f"count(*) FILTER (WHERE {indicator.where or 'true'})"]
-    asked = ", ".join(f"CAST({part} AS DOUBLE)" for part in parts if part is not None)
+    asked = ", ".join(part for part in parts if part is not None)
     try:
-        loads.rows(f"SELECT {asked} FROM loads WHERE false")
+        found = loads.rows(f"DESCRIBE SELECT {asked} FROM loads")
     except duckdb.Error as error:
         reason = " ".join(str(error).split("\n\n")[0].split())[:200]
         raise InputError(f"{where}: found a formula that cannot be asked ({reason}); expected a number") from None
+    for column in found:
+        if not column["column_type"].startswith(_NUMBERS):
+            raise InputError(f"{where}: found a formula of type {column['column_type']}, expected a number")
 
 
 def figures(loads: Loads, indicator: Indicator, group: Group | None = None, view: str = "loads") -> list[Figure]:

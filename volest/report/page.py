@@ -56,7 +56,9 @@ class Section:
     sheets: list[tuple[str, Sheet]] = field(default_factory=list)
 
 
-def page(loads: Loads, indicators: Sequence[Indicator], tables: Mapping[Group | None, Table], language: Language) -> str:
+def page(
+    loads: Loads, indicators: Sequence[Indicator], tables: Mapping[Group | None, Table], language: Language
+) -> str:
     """The whole page; `tables` by group, None for all loads."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -160,7 +162,9 @@ def _by(loads: Loads, table: Table, group: Group, language: Language) -> Section
     for key, figures, said in (("axis_volume", {f.group: f for f in volume}, notes), ("axis_mass", mass, [])):
         lines = [_bar(figures.get(figure.group), language.name_of(group, figure.group), language) for figure in ranked]
         charts.append(Chart(language(key), bars(lines, language(key)), said))
-    return Section(language(f"by_{group}"), charts=charts, sheets=[(language(f"group_{group}"), _sheet(table, language))])
+    return Section(
+        language(f"by_{group}"), charts=charts, sheets=[(language(f"group_{group}"), _sheet(table, language))]
+    )
 
 
 def _bar(figure: Figure | None, name: str, language: Language) -> Bar:
@@ -193,14 +197,18 @@ def _sheet(table: Table, language: Language) -> Sheet:
 def _bins(loads: Loads, value: str, where: str, low: float, step: float, most: int) -> Bins:
     """Counts of a value between `low` and `most` steps on; what lies beyond counts in the outermost."""
     place = f"CAST(least(greatest(floor(({value} - {low!r}) / {step!r} + 1e-9), 0), {most - 1}) AS INTEGER)"
-    told = loads.rows(f"SELECT {place} AS k, count(*) AS n FROM loads WHERE ({where}) AND {value} IS NOT NULL GROUP BY k")
+    told = loads.rows(
+        f"SELECT {place} AS k, count(*) AS n FROM loads WHERE ({where}) AND {value} IS NOT NULL GROUP BY k"
+    )
     counts = {row["k"]: row["n"] for row in told}
     used = max(counts, default=0) + 1
     return Bins(low, step, [counts.get(k, 0) for k in range(used)])
 
 
 def _wet_and_dry(loads: Loads, language: Language) -> Section | None:
-    counts = loads.rows("SELECT coalesce(waste_class, 'undecided') AS c, count(*) AS n FROM loads WHERE load GROUP BY c")
+    counts = loads.rows(
+        "SELECT coalesce(waste_class, 'undecided') AS c, count(*) AS n FROM loads WHERE load GROUP BY c"
+    )
     found = {row["c"]: row["n"] for row in counts}
     charts = []
     whole = sum(found.values())
@@ -252,7 +260,10 @@ def _quality(loads: Loads, language: Language) -> Section:
     )
     charts = []
     if reasons:
-        lines = [Bar(_flag(row["flag"], language), row["n"], row["n"], row["n"], language.number(row["n"])) for row in reasons]
+        lines = [
+            Bar(_flag(row["flag"], language), row["n"], row["n"], row["n"], language.number(row["n"]))
+            for row in reasons
+        ]
         title = language("why_rejected")
         charts.append(Chart(title, bars(lines, title, ORANGE), _missing(loads, language)))
     middle = loads.row("SELECT 100 * median(seen_fraction) AS m FROM loads WHERE load")["m"]
@@ -309,7 +320,9 @@ def _shared(loads: Loads, quantity: str) -> float | None:
 
     errors = ERRORS[quantity]
     whole = " + ".join(f"sum(pow({sql}, 2))" for sql in errors.values())
-    common = " + ".join(f"{1.0 if name in FLEET else COMMON[name]!r} * sum(pow({sql}, 2))" for name, sql in errors.items())
+    common = " + ".join(
+        f"{1.0 if name in FLEET else COMMON[name]!r} * sum(pow({sql}, 2))" for name, sql in errors.items()
+    )
     told = loads.row(f"SELECT 100 * ({common}) / nullif({whole}, 0) AS share FROM loads WHERE load AND {quantity} > 0")
     share: float | None = told["share"]
     return share
@@ -324,7 +337,9 @@ def _comparison(loads: Loads, language: Language) -> Section:
         (language("status_change"), _statuses(found, language)),
         (language("largest_changes"), _changes(found, language)),
     ]
-    return Section(language("comparison"), notes=[note], charts=_difference_chart(loads, found, language), sheets=sheets)
+    return Section(
+        language("comparison"), notes=[note], charts=_difference_chart(loads, found, language), sheets=sheets
+    )
 
 
 def _difference_chart(loads: Loads, found: Comparison, language: Language) -> list[Chart]:
@@ -334,7 +349,8 @@ def _difference_chart(loads: Loads, found: Comparison, language: Language) -> li
     step = (high - low) / 30
     place = f"CAST(least(greatest(floor((a.volume_m3 - b.volume_m3 - {low!r}) / {step!r}), -1), 30) AS INTEGER)"
     told = loads.rows(
-        f"SELECT {place} AS k, count(*) AS n FROM loads a JOIN others b USING (load_id) WHERE a.load AND b.load GROUP BY k"
+        f"SELECT {place} AS k, count(*) AS n FROM loads a JOIN others b USING (load_id) "
+        "WHERE a.load AND b.load GROUP BY k"
     )
     counts = {row["k"]: row["n"] for row in told}
     bins = Bins(low - step, step, [counts.get(k, 0) for k in range(-1, 31)])
@@ -383,4 +399,3 @@ def _formulas(indicators: Sequence[Indicator], table: Table, language: Language)
     ]
     sheet = Sheet(heads, rows, language("formulas_note"), open=True)
     return Section(language("all_indicators"), sheets=[(language("all_indicators"), sheet)])
-

@@ -43,8 +43,8 @@ def report(
 ) -> Summary:
     """Write index.html and tables/*.csv, *.parquet to `output`, made if missing; files of these names are replaced.
 
-    compare: another dataset of the same loads; indicators: a file of more of them; city: a city file (docs/interfaces.md);
-    ngsi_ld, sipsn: files to write, the second needs the city.
+    compare: another dataset of the same loads; indicators: a file of more of them; city: a city file
+    (docs/interfaces.md); ngsi_ld, sipsn: files to write, the second needs the city.
     """
     _require("jinja2", "babel", "matplotlib", "pyarrow", "duckdb")
     words = Language(language)

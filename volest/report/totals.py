@@ -54,7 +54,9 @@ _VOLUME |= {
 }
 # Without the scale's data all may be the gain's.
 _GAIN = "least(net_mass_kg_std, coalesce(scale_gain_std * net_mass_kg, net_mass_kg_std))"
-_TARE = f"least(sqrt(greatest(pow(net_mass_kg_std, 2) - pow({_GAIN}, 2), 0)), coalesce(scale_tare_std_kg, net_mass_kg_std))"
+_TARE = (
+    f"least(sqrt(greatest(pow(net_mass_kg_std, 2) - pow({_GAIN}, 2), 0)), coalesce(scale_tare_std_kg, net_mass_kg_std))"
+)
 _READING = f"sqrt(greatest(pow(net_mass_kg_std, 2) - pow({_GAIN}, 2) - pow({_TARE}, 2), 0))"
 _MASS = {"gain": _GAIN, "tare": _TARE, "reading": _READING}
 

@@ -14,15 +14,16 @@ YEAR = "year(day)"
 
 
 def year_totals(loads: Loads, city: City) -> list[YearTotal]:
-    """A total for each year with a weighed load; the source of a load is its own, or its district's in the city file."""
+    """A total for each year with a weighed load; a load's source is its own, or its district's in the city file."""
     tonnes = totals(loads, "net_mass_kg", factor=0.001, where=WEIGHED, group=YEAR)
     wet = {
         figure.group: figure.value
         for figure in totals(loads, "wet_mass_kg", over="net_mass_kg", factor=100.0, where=WEIGHED, group=YEAR)
     }
     told = loads.rows(
-        f"SELECT {YEAR} AS year, date_diff('day', min(day), max(day)) + 1 AS days, count(*) FILTER (WHERE trip) AS trips, "
-        f"count(*) FILTER (WHERE trip AND (rejected OR net_mass_kg IS NULL)) AS unmeasured "
+        f"SELECT {YEAR} AS year, date_diff('day', min(day), max(day)) + 1 AS days, "
+        "count(*) FILTER (WHERE trip) AS trips, "
+        "count(*) FILTER (WHERE trip AND (rejected OR net_mass_kg IS NULL)) AS unmeasured "
         "FROM loads WHERE day IS NOT NULL GROUP BY ALL"
     )
     years = {row["year"]: row for row in told}
