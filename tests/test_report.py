@@ -23,7 +23,7 @@ from volest.cli import main
 from volest.errors import InputError
 from volest.interfaces import City
 from volest.quantity import Quantity
-from volest.report import report
+from volest.report import report, summaries
 from volest.report.comparison import compared
 from volest.report.indicator import figures, read_indicators
 from volest.report.language import Language
@@ -32,6 +32,7 @@ from volest.report.map import map_of
 from volest.report.totals import SOURCES, totals
 from volest.report.years import year_totals
 from volest.result import FLAGS
+from volest.rows import read_rows
 
 HOSTILE = ["<script>alert(1)</script>", "=cmd|'/c calc'!A1", "$x^2$ {{ 7*7 }} \"'&", "車両-7", "../../etc/passwd"]
 
@@ -115,6 +116,46 @@ def test_day_is_the_local_one_of_the_time_where_no_folder_tells_it(year: Year, t
     assert days == [date(2026, 1, k) for k in range(1, 13)]
 
 
+# --- summaries of rows ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [None, "day", "truck", "district", "source"])
+def test_summaries_of_rows_are_those_of_the_dataset(loads: Loads, results: Path, by: Any) -> None:
+    found = summaries(read_rows(results), by)
+    told = {figure.group: figure.quantity for figure in totals(loads, "net_mass_kg", group=by or "'all'")}
+    assert len(found) == len(told)
+    for summary, (group, quantity) in zip(found, told.items(), strict=True):
+        assert summary["key"] == (group.isoformat() if isinstance(group, date) else group)
+        assert summary["net_mass_kg"] == pytest.approx(quantity.to_dict())
+        assert summary["rejected"] < summary["loads"]
+        assert summary["bulk_density_kg_m3"]["value"] == pytest.approx(
+            summary["net_mass_kg"]["value"] / summary["volume_m3"]["value"]
+        )
+    assert sum(summary["loads"] for summary in found) == 300
+
+
+def test_rows_without_an_estimate_are_counted_and_have_no_total(results: Path) -> None:
+    row = next(row for row in read_rows(results) if row["status"] == "rejected")
+    (summary,) = summaries([row], "truck")
+    assert (summary["key"], summary["loads"], summary["rejected"]) == (row["truck_id"], 1, 1)
+    assert summary["volume_m3"] is summary["fill_ratio"] is None
+    assert summaries([]) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("volume_m3", "much", "rows: "),
+        ("utc_offset_min", 2**40, "expected rows as volest.rows.to_row makes them"),
+        ("lat", 91.0, "rows: load 'L00000000': lat: found '91.0'"),
+    ],
+)
+def test_row_that_cannot_be_is_an_error(results: Path, column: str, value: Any, told: str) -> None:
+    row = next(read_rows(results)) | {"load_id": "L00000000", column: value}
+    with pytest.raises(InputError, match=told):
+        summaries([row])
+
+
 # --- indicators -------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +176,13 @@ def test_city_adds_and_replaces_indicators(loads: Loads, tmp_path: Path) -> None
     (told,) = [f for f in totals(loads, "net_mass_kg", factor=0.001, group="source") if f.group == "market"]
     assert (market.value, market.std) == pytest.approx((told.value, told.std))
     assert found["volume_m3"].factor == 1000
+
+
+def test_two_indicators_of_one_name_are_an_error(loads: Loads, tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('[mine]\nname = { en = "Mine", id = "Ritase" }\nsource = "us"\nformula = "count(*)"\n', "utf-8")
+    with pytest.raises(InputError, match=r"own\.toml: mine: name\.id: found 'Ritase', which trips has, too"):
+        read_indicators(loads, path)
 
 
 HEAD = '[x]\nname = { en = "X", id = "X" }\nsource = "us"\n'
@@ -240,10 +288,14 @@ def test_foreign_parquet_is_an_error(year: Year, tmp_path: Path, change: dict[st
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [
-        ("volume_m3", float("nan"), "found volume_m3 IS NOT NULL AND NOT isfinite"),
-        ("net_mass_kg_std", -1.0, "found net_mass_kg_std < 0"),
-        ("lat", 91.0, "found lat NOT BETWEEN"),
-        ("status", "fine", "found coalesce(status"),
+        (
+            "volume_m3",
+            float("nan"),
+            "load 'L00000000': volume_m3: found 'nan' (1 such loads), expected a finite number",
+        ),
+        ("net_mass_kg_std", -1.0, "net_mass_kg_std: found '-1.0'"),
+        ("lat", 91.0, "lat: found '91.0'"),
+        ("status", "fine", "status: found 'fine' (1 such loads), expected ok, degraded or rejected"),
         ("load_id", "L00000001", "2 times, expected each load once"),
     ],
 )
@@ -284,8 +336,8 @@ def test_version_compared_with_itself_has_no_difference(results: Path) -> None:
     with Loads(results, results) as loads:
         found = compared(loads)
     assert (found.only_this, found.only_other, found.both) == (0, 0, 300)
-    assert found.difference["most"] == 0.0
-    assert found.difference["beyond"] == 0
+    assert {d.most for d in found.differences.values()} == {0.0}
+    assert {d.beyond for d in found.differences.values()} == {0}
     assert all(row["there"] == row["here"] for row in found.statuses)
 
 
@@ -295,13 +347,15 @@ def test_versions_are_compared_on_the_loads_of_both(results: Path, other: Path) 
         here = {row["load_id"]: row["volume_m3"] for row in loads.rows("SELECT * FROM loads WHERE load")}
         there = {row["load_id"]: row["volume_m3"] for row in loads.rows("SELECT * FROM others WHERE load")}
     common = here.keys() & there.keys()
-    assert (found.only_this, found.only_other, found.measured) == (25, 0, len(common))
+    volume = found.differences["volume_m3"]
+    assert (found.only_this, found.only_other, volume.loads) == (25, 0, len(common))
     differences = [here[key] - there[key] for key in common]
-    assert found.difference["mean"] == pytest.approx(sum(differences) / len(differences))
+    assert volume.mean == pytest.approx(sum(differences) / len(differences))
     assert found.changes[0]["here"] - found.changes[0]["there"] == pytest.approx(max(differences, key=abs))
-    assert found.total_this is not None
-    assert found.total_other is not None
-    assert found.total_this.value - found.total_other.value == pytest.approx(sum(differences))  # type: ignore[operator]
+    assert volume.here is not None
+    assert volume.there is not None
+    assert volume.here.value - volume.there.value == pytest.approx(sum(differences))  # type: ignore[operator]
+    assert found.differences["bulk_density_kg_m3"].here is None  # it does not add up
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -326,7 +380,19 @@ def test_every_flag_and_source_has_a_word() -> None:
 def test_every_word_is_used() -> None:
     code = "".join(path.read_text("utf-8") for path in Path("volest/report").glob("*.py"))
     code += Path("volest/data/report/page.html.jinja").read_text("utf-8")
-    made = ("flag_", "source_", "waste_", "class_", "status_", "period_", "by_", "group_", "difference_")
+    made = (
+        "flag_",
+        "source_",
+        "waste_",
+        "class_",
+        "status_",
+        "period_",
+        "by_",
+        "group_",
+        "difference_",
+        "quantity_",
+        "column_",
+    )
     unused = [key for key in Language("en").words if f'"{key}"' not in code and not key.startswith(made)]
     assert unused == []
 
@@ -402,7 +468,7 @@ def test_page_tells_the_totals_in_its_language(pages: dict[str, Path], loads: Lo
     for code in ("en", "id"):
         words = Language(code)
         text = Reader((pages[code] / "index.html").read_text("utf-8")).text
-        assert words.with_unit(volume, "m³", 1) in text
+        assert words.with_unit(volume, "m³") in text
         assert words("from_to", first=words.date(date(2026, 1, 1)), last=words.date(date(2026, 1, 12))) in text
         for key in ("key_figures", "by_truck", "map_title", "quality", "comparison", "all_indicators"):
             assert words(key) in text
@@ -417,22 +483,54 @@ def test_same_results_make_the_same_page(results: Path, other: Path, pages: dict
 
 def test_tables_are_the_same_as_csv_and_parquet(pages: dict[str, Path]) -> None:
     folder = pages["en"] / "tables"
+    names = ("all", "day", "truck", "district", "source", "flags", "comparison")
     assert {path.name for path in folder.iterdir()} == {
-        f"{name}.{kind}" for name in ("all", "day", "truck", "district", "source") for kind in ("csv", "parquet")
+        f"{name}.{kind}" for name in names for kind in ("csv", "parquet")
     }
-    for name in ("all", "day", "truck"):
-        read = list(csv.DictReader((folder / f"{name}.csv").read_text("utf-8").splitlines()))
-        for text, row in zip(read, pq.read_table(folder / f"{name}.parquet").to_pylist(), strict=True):
-            for column, value in row.items():
+    for name in names:
+        heads, *lines = csv.reader((folder / f"{name}.csv").read_text("utf-8").splitlines())
+        table = pq.read_table(folder / f"{name}.parquet")
+        assert heads == [field.metadata[b"description"].decode() for field in table.schema]
+        assert len(set(heads)) == len(heads)
+        for line, row in zip(lines, table.to_pylist(), strict=True):
+            for column, text, value in zip(row, line, row.values(), strict=True):
                 if isinstance(value, float):
-                    assert float(text[column]) == value
+                    assert float(text) == value
+                elif column == "source":
+                    assert text == Language("en").words[f"waste_{value}"]
                 else:
-                    assert text[column].removeprefix("'") == ("" if value is None else str(value))
+                    assert text.removeprefix("'") == ("" if value is None else str(value))
+
+
+def test_tables_have_the_headings_of_their_language(pages: dict[str, Path]) -> None:
+    english, indonesian = (pages[code] / "tables" / "source.csv" for code in ("en", "id"))
+    assert english.read_text("utf-8").startswith('Source,"Volume collected, m³","Volume collected, m³, standard unc')
+    assert indonesian.read_text("utf-8").startswith('Sumber,"Volume terangkut, m³","Volume terangkut, m³, ketidakpas')
+    assert "\npasar," in indonesian.read_text("utf-8")
+    keys = [pq.read_schema(path.with_suffix(".parquet")).names for path in (english, indonesian)]
+    assert keys[0] == keys[1]
+
+
+def test_table_of_flags_counts_each_load(pages: dict[str, Path], year: Year) -> None:
+    rows = year.table.to_pylist()
+    for told in pq.read_table(pages["en"] / "tables" / "flags.parquet").to_pylist():
+        for status in ("ok", "degraded", "rejected"):
+            assert told[status] == sum(row["status"] == status and told["flag"] in row["flags"] for row in rows)
+
+
+def test_table_of_the_comparison_has_each_load_of_both(pages: dict[str, Path], results: Path, other: Path) -> None:
+    told = pq.read_table(pages["en"] / "tables" / "comparison.parquet").to_pylist()
+    here, there = ({row["load_id"]: row for row in read_rows(folder)} for folder in (results, other))
+    assert [row["load_id"] for row in told] == sorted(here.keys() & there.keys())
+    for row in told:
+        for side, rows in (("here", here), ("there", there)):
+            one = rows[row["load_id"]]
+            assert (row[f"status_{side}"], row[f"net_mass_kg_{side}"]) == (one["status"], one["net_mass_kg"])
 
 
 def test_name_that_a_spreadsheet_would_run_is_text(pages: dict[str, Path]) -> None:
     with (pages["en"] / "tables" / "truck.csv").open(encoding="utf-8", newline="") as file:
-        names = {row["truck"] for row in csv.DictReader(file)}
+        names = {row["Truck"] for row in csv.DictReader(file)}
     assert names == {*HOSTILE} - {HOSTILE[1]} | {"'" + HOSTILE[1]}
 
 
@@ -470,6 +568,16 @@ def test_verb_writes_all_that_is_asked_for(pages: dict[str, Path], loads: Loads)
     assert (total.year, total.days) == (2026, 12)
     assert sum(total.source_t.values()) == pytest.approx(total.mass_t.value)
     assert len(json.loads((out / "loads.json").read_text("utf-8"))) > 250
+
+
+def test_verb_prints_one_line_of_json(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(results), "-o", str(tmp_path), "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    (row,) = pq.read_table(tmp_path / "tables" / "all.parquet").to_pylist()
+    assert told.pop("indicators") == row
+    assert told["schema"] == "volest/report/1"
+    assert told["loads"] == 300
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--city", type=Path, metavar="FILE", help="the city's name, districts, composition, as TOML")
     report.add_argument("--ngsi-ld", type=Path, metavar="FILE", help="write FIWARE entities, as JSON")
     report.add_argument("--sipsn", type=Path, metavar="FILE", help="write the national table, as CSV; needs --city")
+    report.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
     report.set_defaults(run=_report)
 
     demo = verbs.add_parser("demo", help="estimate the loads that come with the package", allow_abbrev=False)
@@ -240,7 +241,11 @@ def _report(arguments: argparse.Namespace) -> int:
             sipsn=arguments.sipsn,
             tell=progress.tell,
         )
-    print(f"{summary.page}: {summary.loads} loads, {summary.rejected} of them rejected")
+    if arguments.json:
+        line = json.dumps(summary.to_dict(), allow_nan=False, ensure_ascii=False)
+        sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+    else:
+        print(f"{summary.page}: {summary.loads} loads, {summary.rejected} of them rejected")
     return 0
 
 

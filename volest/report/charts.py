@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -123,7 +124,7 @@ def _day_ticks(axes: Axes, language: Language, days: Sequence[Any]) -> None:
     if span < 12:
         axes.set_xticks(days)
     else:
-        axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=5))  # type: ignore[no-untyped-call]
     pattern = "d MMM" if span < 120 else "MMM y" if span < 900 else "y"
 
     def name(value: float, _: float) -> str:
@@ -162,12 +163,12 @@ def histogram(
     axis: str,
     *,
     marks: Sequence[tuple[float, str]] = (),
-    below: float | None = None,
+    sound: tuple[float, float] = (-math.inf, math.inf),
 ) -> str:
-    """Counts as columns; those below `below` in another colour; `marks` are lines with a word."""
+    """Counts as columns; those outside of `sound` in another colour; `marks` are lines with a word."""
     with sheet(height_in=2.4) as (picture, (one,)):
         left = [bins.low + k * bins.step for k in range(len(bins.counts))]
-        colours = [ORANGE if below is not None and x + 1e-9 < below else BLUE for x in left]
+        colours = [BLUE if sound[0] <= x + 1e-9 < sound[1] else ORANGE for x in left]
         one.bar(left, bins.counts, width=bins.step * 0.92, align="edge", color=colours)
         top = max([*bins.counts, 1])
         one.set_ylim(0, top * (1.22 if marks else 1.06))

@@ -7,30 +7,46 @@ from typing import Any
 
 from volest.quantity import COVERAGE_95
 from volest.report.loads import Loads
-from volest.report.totals import Figure, totals
+from volest.report.totals import ERRORS, Figure, totals
+from volest.rows import QUANTITIES
 
-__all__ = ["Comparison", "compared"]
+__all__ = ["EACH_LOAD", "Comparison", "Difference", "compared"]
 
 MOST_CHANGES = 20
 _PAIRS = "FROM loads a JOIN others b USING (load_id)"
 _BOTH = f"{_PAIRS} WHERE a.load AND b.load"
+_SIDES = ", ".join(f"b.{name} AS {name}_there, a.{name} AS {name}_here" for name in ("status", *QUANTITIES))
+EACH_LOAD = f"SELECT load_id, a.truck AS truck, {_SIDES} {_PAIRS} ORDER BY load_id"
+"""SQL: what both say of each load that both have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Here less there, of a quantity over the loads that have it in both; None of no loads."""
+
+    loads: int
+    mean: float | None
+    rms: float | None
+    most: float | None
+    beyond: int  # loads whose 95 % intervals do not meet
+    low: float | None  # between low and high are 98 in 100
+    high: float | None
+    there: Figure | None  # totals over these loads, of what adds up
+    here: Figure | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two datasets say of the same loads; volumes of the loads that have one in both."""
+    """What two datasets say of the same loads."""
 
     this: str
     other: str
     both: int
     only_this: int
     only_other: int
-    measured: int
-    difference: dict[str, float | None]  # mean, rms, most, beyond (loads), low, high
+    differences: dict[str, Difference]  # by quantity
     statuses: list[dict[str, Any]]  # there, here, n
-    changes: list[dict[str, Any]]  # load_id, truck, there, here
-    total_this: Figure | None
-    total_other: Figure | None
+    changes: list[dict[str, Any]]  # of volume: load_id, truck, there, here
 
 
 def compared(loads: Loads) -> Comparison:
@@ -43,29 +59,41 @@ def compared(loads: Loads) -> Comparison:
             "FROM others ANTI JOIN loads USING (load_id)",
         )
     )
-    # Two intervals of 95 % do not meet where the difference exceeds the sum of their halves.
-    beyond = f"abs(a.volume_m3 - b.volume_m3) > {COVERAGE_95} * (a.volume_m3_std + b.volume_m3_std)"
-    difference = loads.row(
-        f"SELECT count(*) AS n, avg(d) AS mean, sqrt(avg(d * d)) AS rms, max(abs(d)) AS most, "
-        f"count(*) FILTER (WHERE beyond) AS beyond, quantile_cont(d, 0.01) AS low, quantile_cont(d, 0.99) AS high "
-        f"FROM (SELECT a.volume_m3 - b.volume_m3 AS d, {beyond} AS beyond {_BOTH})"
-    )
     return Comparison(
         _versions(loads, "loads"),
         _versions(loads, "others"),
         both,
         this,
         other,
-        difference.pop("n"),
-        difference,
+        {quantity: _difference(loads, quantity) for quantity in QUANTITIES},
         loads.rows(f"SELECT b.status AS there, a.status AS here, count(*) AS n {_PAIRS} GROUP BY ALL ORDER BY ALL"),
         loads.rows(
             f"SELECT load_id, a.truck AS truck, b.volume_m3 AS there, a.volume_m3 AS here {_BOTH} "
             f"ORDER BY abs(a.volume_m3 - b.volume_m3) DESC, load_id LIMIT {MOST_CHANGES}"
         ),
-        _total(loads, "loads", "others"),
-        _total(loads, "others", "loads"),
     )
+
+
+def _difference(loads: Loads, quantity: str) -> Difference:
+    # Two intervals of 95 % do not meet where the difference exceeds the sum of their halves.
+    a, b = f"a.{quantity}", f"b.{quantity}"
+    beyond = f"abs({a} - {b}) > {COVERAGE_95} * ({a}_std + {b}_std)"
+    told = loads.row(
+        f"SELECT count(*) AS loads, avg(d) AS mean, sqrt(avg(d * d)) AS rms, max(abs(d)) AS most, "
+        f"count(*) FILTER (WHERE beyond) AS beyond, quantile_cont(d, 0.01) AS low, quantile_cont(d, 0.99) AS high "
+        f"FROM (SELECT {a} - {b} AS d, {beyond} AS beyond {_BOTH}) WHERE d IS NOT NULL"
+    )
+    there, here = _total(loads, quantity, "others", "loads"), _total(loads, quantity, "loads", "others")
+    return Difference(**told, there=there, here=here)
+
+
+def _total(loads: Loads, quantity: str, view: str, other: str) -> Figure | None:
+    """Over the loads that both know it of; None of what does not add up."""
+    if quantity not in ERRORS:
+        return None
+    known = f"SELECT load_id FROM {other} WHERE load AND {quantity} IS NOT NULL"
+    found = totals(loads, quantity, where=f"load AND load_id IN ({known})", view=view)
+    return found[0] if found else None
 
 
 def _versions(loads: Loads, view: str) -> str:
@@ -74,9 +102,3 @@ def _versions(loads: Loads, view: str) -> str:
     )
     names = [f"{row['v']} ({row['s']})" if row["s"] else str(row["v"]) for row in told]
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def _total(loads: Loads, view: str, other: str) -> Figure | None:
-    """Over the loads that both have a volume of."""
-    found = totals(loads, "volume_m3", where=f"load AND load_id IN (SELECT load_id FROM {other} WHERE load)", view=view)
-    return found[0] if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ from msgspec import Meta
 
 from volest.errors import InputError
 from volest.report.formula import checked
+from volest.report.language import LANGUAGES, Names, PrintableText
 from volest.report.loads import Loads
 from volest.report.totals import Figure, totals
 from volest.schema import check, read_toml
@@ -23,27 +25,20 @@ GROUPS: dict[Group, str] = {"day": "day", "truck": "truck", "district": "distric
 ALL = "'all'"
 _NUMBERS = ("BIGINT", "BOOLEAN", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "INTEGER", "SMALLINT", "TINYINT", "U")
 
-_Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}\Z", description="1 to 200 printable characters")]
 _Unit = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,20}\Z", description="at most 20 printable characters")]
 _Sql = Annotated[str, Meta(min_length=1, max_length=2000, description="an SQL expression of 1 to 2000 characters")]
-_QUANTITIES = '"volume_m3", "net_mass_kg", "wet_mass_kg" or "struck_capacity_m3"'
+_QUANTITIES = '"volume_m3", "net_mass_kg", "wet_mass_kg", "dry_mass_kg" or "struck_capacity_m3"'
 _Quantity = Annotated[
-    Literal["volume_m3", "net_mass_kg", "wet_mass_kg", "struck_capacity_m3"], Meta(description=_QUANTITIES)
+    Literal["volume_m3", "net_mass_kg", "wet_mass_kg", "dry_mass_kg", "struck_capacity_m3"],
+    Meta(description=_QUANTITIES),
 ]
-
-
-class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name in each language of reports."""
-
-    en: _Text
-    id: _Text
 
 
 class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One indicator; see the head of volest/data/report/indicators.toml."""
 
     name: Names
-    source: _Text
+    source: PrintableText
     unit: _Unit = ""
     formula: _Sql | None = None
     total: _Quantity | None = None
@@ -75,7 +70,20 @@ def read_indicators(loads: Loads, path: Path | None = None) -> list[Indicator]:
         found |= _checked(loads, read_toml(path, InputError), str(path))
     if len(found) > MOST_INDICATORS:
         raise InputError(f"{path}: found {len(found)} indicators in all, expected at most {MOST_INDICATORS}")
+    _check_names(found.values(), path)
     return list(found.values())
+
+
+def _check_names(indicators: Iterable[Indicator], path: Path | None) -> None:
+    """No two of one name: it heads a column."""
+    for code in LANGUAGES:
+        keys: dict[str, str] = {}
+        for indicator in indicators:
+            name = getattr(indicator.name, code)
+            if name in keys:
+                found = f"{name!r}, which {keys[name]} has, too"
+                raise InputError(f"{path}: {indicator.key}: name.{code}: found {found}; expected a name of its own")
+            keys[name] = indicator.key
 
 
 def _checked(loads: Loads, document: dict[str, object], where: str) -> dict[str, Indicator]:

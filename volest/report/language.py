@@ -6,18 +6,31 @@ from collections.abc import Mapping
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from volest.errors import InputError, MissingExtraError
 from volest.quantity import Quantity
 from volest.schema import read_toml
 
-__all__ = ["LANGUAGES", "Language"]
+__all__ = ["LANGUAGES", "Language", "Names"]
 
 LANGUAGES = ("en", "id")
 _LOCALES = {"en": "en_GB", "id": "id_ID"}
 _PERCENT = {"en": "\u00a0%", "id": "%"}
 NARROW = "\u00a0"
+PrintableText = Annotated[
+    str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}\Z", description="1 to 200 printable characters")
+]
+
+
+class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name in each language."""
+
+    en: PrintableText
+    id: PrintableText
 
 
 class Language:
@@ -57,11 +70,20 @@ class Language:
         """The unit as it follows a number."""
         return _PERCENT[self.code] if unit == "%" else f"{NARROW}{unit}" if unit else ""
 
+    def heading(self, name: Names, unit: str = "") -> str:
+        """The name of what stands in a column, and its unit."""
+        text: str = getattr(name, self.code)
+        return f"{text}, {unit}" if unit else text
+
     def interval(self, quantity: Quantity | None, digits: int = 0) -> str:
         """The 95 % interval of a quantity that has one."""
         if quantity is None or quantity.std == 0.0:
             return ""
         return f"{self.number(quantity.lower95, digits)}\u2013{self.number(quantity.upper95, digits)}"
+
+    def flag(self, flag: str) -> str:
+        """What a flag of a result means."""
+        return self.words.get(f"flag_{flag}", flag)
 
     def date(self, day: date, pattern: str = "d MMMM y") -> str:
         """A day in full, or by a pattern of CLDR."""

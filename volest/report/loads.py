@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from volest.errors import InputError, MissingExtraError
-from volest.rows import BUDGET, COLUMNS, QUANTITIES, part_files, schema
+from volest.rows import BUDGET, COLUMNS, QUANTITIES, Row, part_files, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +44,7 @@ _DERIVED = {
     "residue": "status <> 'rejected' AND coalesce(list_has_any(flags, ['carry_back', 'empty']), false)",
     "overload": "coalesce(list_contains(flags, 'overload') OR net_mass_kg + scale_tare_kg > max_gross_kg, false)",
     "wet_mass_kg": "net_mass_kg * wet_mass_fraction",
+    "dry_mass_kg": "net_mass_kg * (1 - wet_mass_fraction)",
 }
 _FROM_DERIVED = {
     "trip": "NOT residue",
@@ -51,15 +53,29 @@ _FROM_DERIVED = {
 }
 FIELDS = (*READ, *_DERIVED, *_FROM_DERIVED)
 
+_WRONG = (  # column, which rows are wrong, what is expected
+    *((name, f"{name} IS NOT NULL AND NOT isfinite({name})", "a finite number") for name in MEASURED),
+    *((name, f"{name} < 0", "0 or more") for name in NOT_NEGATIVE),
+    ("lat", "lat NOT BETWEEN -90 AND 90", "degrees, -90 to 90"),
+    ("lon", "lon NOT BETWEEN -180 AND 180", "degrees, -180 to 180"),
+    ("status", "coalesce(status, '') NOT IN ('ok', 'degraded', 'rejected')", "ok, degraded or rejected"),
+)
+
 
 class Loads:
     """The rows of one dataset, or of two to be compared, in a DuckDB file that lives as long as this context.
 
-    Views: `loads`, and `others` where there is another dataset. Rows come through pyarrow, which verifies the pages'
+    `source` is the folder of a dataset, or rows as `volest.rows.to_row` makes them. Views: `loads`, and `others` where
+    there is another dataset. Rows of a folder come through pyarrow, which verifies the pages'
     checksums; the database can open no file, load no extension and change no setting.
     """
 
-    def __init__(self, directory: Path, other: Path | None = None, tell: Callable[[str], None] = lambda _: None):
+    def __init__(
+        self,
+        source: Path | Iterable[Row],
+        other: Path | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         try:
             import duckdb
         except ModuleNotFoundError:
@@ -69,10 +85,10 @@ class Loads:
         self.parts: dict[str, int] = {}
         try:
             self.connection = self._connected(Path(self._folder.name) / "loads.duckdb")
-            for name, source in (("loads", directory), ("others", other)):
-                if source is not None:
-                    tell(f"reading {source}")
-                    self._fill(name, source)
+            for name, one in (("loads", source), ("others", other)):
+                if one is not None:
+                    tell(f"reading {one}" if isinstance(one, Path) else "reading")
+                    self._fill(name, _Parts(one) if isinstance(one, Path) else _Rows(one))
         except BaseException:
             self.close()
             raise
@@ -89,19 +105,15 @@ class Loads:
         }
         return self._duckdb.connect(str(path), config=settings)
 
-    def _fill(self, name: str, directory: Path) -> None:
+    def _fill(self, name: str, source: _Source) -> None:
         import pyarrow as pa
 
-        parts = part_files(directory)
-        if not parts:
-            raise InputError(f"{directory}: found no results, expected a folder of volest batch (date=.../truck=...)")
-        self.parts[name] = len(parts)
-        source = _Batches(parts)
+        self.parts[name] = source.parts
         self.connection.register("source_rows", pa.RecordBatchReader.from_batches(source.schema, source.batches()))
         try:
             self.connection.execute(f"CREATE TABLE {name}_rows AS SELECT * FROM source_rows").fetchall()
         except self._duckdb.Error as error:
-            raise source.error or InputError(f"{directory}: cannot be read: {' '.join(str(error).split())}") from None
+            raise source.error or InputError(f"{source}: cannot be read: {' '.join(str(error).split())}") from None
         finally:
             self.connection.unregister("source_rows")
         derived = ", ".join(f"{sql} AS {field}" for field, sql in _DERIVED.items())
@@ -109,28 +121,24 @@ class Loads:
         self.connection.execute(
             f"CREATE VIEW {name} AS SELECT *, {further} FROM (SELECT *, {derived} FROM {name}_rows)"
         )
-        self._check(name, directory)
+        self._check(name, source)
 
-    def _check(self, name: str, directory: Path) -> None:
+    def _check(self, name: str, source: _Source) -> None:
         """Each load once, and no number that cannot be."""
         if not self.row(f"SELECT count(*) AS n FROM {name}")["n"]:
-            raise InputError(f"{directory}: found no loads in {self.parts[name]} files, expected one at least")
+            raise InputError(f"{source}: found no loads in {source.parts} files, expected one at least")
         twice = self.rows(f"SELECT load_id, count(*) n FROM {name} GROUP BY load_id HAVING n > 1 ORDER BY 1 LIMIT 1")
         if twice:
             found = f"the load {_short(twice[0]['load_id'])} {twice[0]['n']} times"
-            raise InputError(f"{directory}: found {found}, expected each load once")
-        wrong = [f"{column} IS NOT NULL AND NOT isfinite({column})" for column in MEASURED]
-        wrong += [f"{column} < 0" for column in NOT_NEGATIVE]
-        wrong += ["lat NOT BETWEEN -90 AND 90", "lon NOT BETWEEN -180 AND 180"]
-        wrong += ["coalesce(status, '') NOT IN ('ok', 'degraded', 'rejected')"]
-        counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wrong)
+            raise InputError(f"{source}: found {found}, expected each load once")
+        counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for _, condition, _ in _WRONG)
         (found_wrong,) = self.connection.execute(f"SELECT {counts} FROM {name}_rows").fetchall()
-        for condition, count in zip(wrong, found_wrong, strict=True):
+        for (column, condition, expected), count in zip(_WRONG, found_wrong, strict=True):
             if count:
-                first = self.rows(f"SELECT load_id FROM {name} WHERE {condition} ORDER BY 1 LIMIT 1")[0]["load_id"]
-                raise InputError(
-                    f"{directory}: load {_short(first)}: found {condition} ({count} loads), expected a sound number"
-                )
+                sql = f"SELECT load_id, {column} AS value FROM {name} WHERE {condition} ORDER BY 1 LIMIT 1"
+                first = self.row(sql)
+                where = f"{source}: load {_short(first['load_id'])}: {column}"
+                raise InputError(f"{where}: found {_short(first['value'])} ({count} such loads), expected {expected}")
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """What SQL of our own answers, a dictionary a row."""
@@ -163,27 +171,66 @@ class Loads:
         self.close()
 
 
-class _Batches:
-    """The parts of a dataset as record batches of the columns that a report reads, each part checked as it comes."""
+class _Source:
+    """Where rows come from, as record batches of the columns that a report reads, each checked as it comes."""
 
-    def __init__(self, parts: Sequence[Path]) -> None:
+    parts = 0
+    """Of how many files."""
+
+    def __init__(self) -> None:
         import pyarrow as pa
 
         expected = schema()
-        self.parts = parts
         self.error: InputError | None = None
         self.read = pa.schema([expected.field(name) for name in READ])
         plain = [field.with_type(pa.timestamp("us")) if field.name == "time" else field for field in self.read]
         self.schema = pa.schema([*plain, pa.field("day_folder", pa.date32()), pa.field("truck_folder", pa.string())])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Ends with the part that is wrong, which `error` then tells of."""
+        """Ends with what is wrong, of which `error` then tells."""
         try:
-            for path in self.parts:
-                yield from self._part(path)
+            yield from self._batches()
         except InputError as error:
             self.error = error
             raise
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        raise NotImplementedError
+
+
+class _Rows(_Source):
+    def __init__(self, rows: Iterable[Row]) -> None:
+        super().__init__()
+        self._rows = iter(rows)
+
+    def __str__(self) -> str:
+        return "rows"
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        while rows := list(islice(self._rows, BATCH_ROWS)):
+            try:
+                yield pa.RecordBatch.from_pylist(rows, schema=self.schema)
+            except (pa.ArrowException, TypeError, OverflowError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise InputError(f"rows: {reason}; expected rows as volest.rows.to_row makes them") from None
+
+
+class _Parts(_Source):
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory, self._paths = directory, part_files(directory)
+        self.parts = len(self._paths)
+        if not self.parts:
+            raise InputError(f"{directory}: found no results, expected a folder of volest batch (date=.../truck=...)")
+
+    def __str__(self) -> str:
+        return str(self._directory)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for path in self._paths:
+            yield from self._part(path)
 
     def _part(self, path: Path) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from volest.report.language import Language
 from volest.report.loads import HALF, Loads
 from volest.report.map import map_of
 from volest.report.tables import Table
-from volest.report.totals import COMMON, FLEET, Figure, totals
+from volest.report.totals import COMMON, ERRORS, FLEET, Figure, totals
 
 __all__ = ["page"]
 
@@ -21,6 +22,7 @@ MOST_ROWS = 400  # of a table on the page; all stand in the files
 MOST_BARS = 20
 MOST_DAYS = 92  # shown day by day; then by week, then by month
 MOST_WEEKS_DAYS = 1100
+_DIGITS = {"volume_m3": 3, "net_mass_kg": 1, "bulk_density_kg_m3": 1, "wet_mass_fraction": 3}  # of differences
 Cell = str | tuple[str, str]
 
 
@@ -121,16 +123,18 @@ def _cards(indicators: Sequence[Indicator], table: Table, language: Language) ->
 
 def _card(indicator: Indicator, figure: Figure | None, language: Language) -> dict[str, str]:
     value = None if figure is None else figure.value
+    digits = _digits(indicator, [figure])
     return {
-        "name": _name(indicator, language),
-        "value": language.with_unit(value, indicator.unit, indicator.digits),
-        "interval": "" if figure is None else language.interval(figure.quantity, indicator.digits),
+        "name": language.heading(indicator.name),
+        "value": language.with_unit(value, indicator.unit, digits),
+        "interval": "" if figure is None else language.interval(figure.quantity, digits),
     }
 
 
-def _name(indicator: Indicator, language: Language) -> str:
-    name: str = getattr(indicator.name, language.code)
-    return name
+def _digits(indicator: Indicator, figures: Sequence[Figure | None]) -> int:
+    """After the decimal point: those of the indicator, but no more than two of the least standard uncertainty."""
+    least = min((f.std for f in figures if f is not None and f.std > 0.0), default=None)
+    return indicator.digits if least is None else max(min(indicator.digits, 1 - math.floor(math.log10(least))), 0)
 
 
 def _over_time(loads: Loads, table: Table | None, language: Language) -> Section | None:
@@ -177,16 +181,16 @@ def _bar(figure: Figure | None, name: str, language: Language) -> Bar:
 
 def _sheet(table: Table, language: Language) -> Sheet:
     heads = [language(f"group_{table.group}")]
-    for indicator in table.indicators:
-        heads.append(_name(indicator, language) + (f", {indicator.unit}" if indicator.unit else ""))
+    heads += [language.heading(indicator.name, indicator.unit) for indicator in table.indicators]
     groups = table.groups
+    digits = {i.key: _digits(i, [table.figures[group].get(i.key) for group in groups]) for i in table.indicators}
     rows = []
     for group in groups[:MOST_ROWS]:
         cells: list[Cell] = [language.name_of(table.group, group)]
         for indicator in table.indicators:
             figure = table.figures[group].get(indicator.key)
-            value = "" if figure is None else language.number(figure.value, indicator.digits)
-            interval = "" if figure is None else language.interval(figure.quantity, indicator.digits)
+            value = "" if figure is None else language.number(figure.value, digits[indicator.key])
+            interval = "" if figure is None else language.interval(figure.quantity, digits[indicator.key])
             cells.append((value, interval))
         rows.append(cells)
     more = len(groups) - len(rows)
@@ -230,19 +234,31 @@ def _wet_and_dry(loads: Loads, language: Language) -> Section | None:
 
 
 def _fill(loads: Loads, language: Language) -> Section | None:
-    told = loads.row(
-        "SELECT count(fill_ratio) AS n, count(*) FILTER (WHERE half_empty) AS half, "
-        "count(*) FILTER (WHERE overload AND load) AS overloads FROM loads WHERE load"
-    )
+    told = loads.row("SELECT count(fill_ratio) AS n, count(*) FILTER (WHERE half_empty) AS half FROM loads WHERE load")
     if not told["n"]:
         return None
     bins = _bins(loads, "100 * fill_ratio", "load", 0.0, 10.0, 16)
     share = language.with_unit(100.0 * told["half"] / told["n"], "%", 1)
     title = language("fill_title")
     marks = [(100.0 * HALF, language("half_empty_is", value=share))]
-    svg = histogram(language, bins, title, language("axis_fill"), marks=marks, below=100.0 * HALF)
-    notes = [language("overload_is", n=language.number(told["overloads"]))]
-    return Section(language("trips_and_fill"), charts=[Chart(title, svg, notes)])
+    svg = histogram(language, bins, title, language("axis_fill"), marks=marks, sound=(100.0 * HALF, math.inf))
+    limit = _limit_chart(loads, language)
+    return Section(language("trips_and_fill"), charts=[Chart(title, svg), *limit])
+
+
+def _limit_chart(loads: Loads, language: Language) -> list[Chart]:
+    """Gross mass against the limit, where both are known; trips that the engine alone flags count in the note."""
+    share, known = "100 * (net_mass_kg + scale_tare_kg) / max_gross_kg", "load AND max_gross_kg > 0"
+    counts = f"count(*) FILTER (WHERE overload AND load) AS n, count({share}) FILTER (WHERE {known}) AS known"
+    told = loads.row(f"SELECT {counts} FROM loads")
+    if not told["known"]:
+        return []
+    note = language("overload_is", n=language.number(told["n"]))
+    bins, title = _bins(loads, share, known, 40.0, 5.0, 24), language("limit_title")
+    svg = histogram(
+        language, bins, title, language("axis_limit"), marks=[(100.0, language("limit_is"))], sound=(0.0, 100.0)
+    )
+    return [Chart(title, svg, [note])]
 
 
 def _map(loads: Loads, language: Language) -> Section | None:
@@ -261,8 +277,7 @@ def _quality(loads: Loads, language: Language) -> Section:
     charts = []
     if reasons:
         lines = [
-            Bar(_flag(row["flag"], language), row["n"], row["n"], row["n"], language.number(row["n"]))
-            for row in reasons
+            Bar(language.flag(row["flag"]), row["n"], row["n"], row["n"], language.number(row["n"])) for row in reasons
         ]
         title = language("why_rejected")
         charts.append(Chart(title, bars(lines, title, ORANGE), _missing(loads, language)))
@@ -273,10 +288,6 @@ def _quality(loads: Loads, language: Language) -> Section:
         title = language("seen_title")
         charts.append(Chart(title, histogram(language, bins, title, language("axis_seen"), marks=[(middle, mark)])))
     return Section(language("quality"), notes=[] if reasons else [language("no_rejected")], charts=charts)
-
-
-def _flag(flag: str, language: Language) -> str:
-    return language.words.get(f"flag_{flag}", flag)
 
 
 def _missing(loads: Loads, language: Language) -> list[str]:
@@ -316,8 +327,6 @@ def _fine(std: float) -> int:
 
 def _shared(loads: Loads, quantity: str) -> float | None:
     """Per cent of a load's variance that is the same in all loads of its truck, on average."""
-    from volest.report.totals import ERRORS
-
     errors = ERRORS[quantity]
     whole = " + ".join(f"sum(pow({sql}, 2))" for sql in errors.values())
     common = " + ".join(
@@ -333,7 +342,7 @@ def _comparison(loads: Loads, language: Language) -> Section:
     counts = {name: language.number(getattr(found, name)) for name in ("both", "only_this", "only_other")}
     note = language("comparison_note", this=found.this, other=found.other, **counts)
     sheets = [
-        (language("difference_title"), _differences(found, language)),
+        (language("differences"), _differences(found, language)),
         (language("status_change"), _statuses(found, language)),
         (language("largest_changes"), _changes(found, language)),
     ]
@@ -343,7 +352,7 @@ def _comparison(loads: Loads, language: Language) -> Section:
 
 
 def _difference_chart(loads: Loads, found: Comparison, language: Language) -> list[Chart]:
-    low, high = found.difference["low"], found.difference["high"]
+    low, high = found.differences["volume_m3"].low, found.differences["volume_m3"].high
     if low is None or high is None or not high > low:
         return []
     step = (high - low) / 30
@@ -360,16 +369,19 @@ def _difference_chart(loads: Loads, found: Comparison, language: Language) -> li
 
 
 def _differences(found: Comparison, language: Language) -> Sheet:
-    rows: list[list[Cell]] = [
-        [language(f"difference_{name}"), language.with_unit(found.difference[name], "m³", 3)]
-        for name in ("mean", "rms", "most")
-    ]
-    rows.append([language("difference_beyond"), language.number(found.difference["beyond"])])
-    for key, figure in (("total_there", found.total_other), ("total_here", found.total_this)):
-        if figure is not None:
-            told = (language.with_unit(figure.value, "m³", 1), language.interval(figure.quantity, 1))
-            rows.append([language(key), told])
-    return Sheet(["", language("value")], rows)
+    heads = [language("quantity"), language("column_loads")]
+    heads += [language(f"difference_{name}") for name in ("mean", "rms", "most", "beyond")]
+    heads += [language("total_there"), language("total_here")]
+    rows: list[list[Cell]] = []
+    for name, told in found.differences.items():
+        digits = _DIGITS[name]
+        row: list[Cell] = [language(f"quantity_{name}"), language.number(told.loads)]
+        row += [language.number(value, digits) for value in (told.mean, told.rms, told.most)]
+        row.append(language.number(told.beyond))
+        for figure in (told.there, told.here):
+            row.append("" if figure is None else (language.number(figure.value), language.interval(figure.quantity)))
+        rows.append(row)
+    return Sheet(heads, rows)
 
 
 def _statuses(found: Comparison, language: Language) -> Sheet:
@@ -382,7 +394,9 @@ def _statuses(found: Comparison, language: Language) -> Sheet:
 
 
 def _changes(found: Comparison, language: Language) -> Sheet:
-    heads = [language(key) for key in ("column_load", "group_truck", "column_there", "column_here")]
+    volume = language("quantity_volume_m3")
+    heads = [language("column_load"), language("group_truck")]
+    heads += [language(f"column_{side}", name=volume) for side in ("there", "here")]
     rows: list[list[Cell]] = [
         [str(row["load_id"]), str(row["truck"]), language.number(row["there"], 3), language.number(row["here"], 3)]
         for row in found.changes

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from volest.durable import whole_file
 from volest.errors import InputError, MissingExtraError
 from volest.interfaces import City, write_ngsi_ld, write_sipsn
+from volest.report.comparison import EACH_LOAD
 from volest.report.indicator import Group, Indicator, known_groups, read_indicators
 from volest.report.language import Language
 from volest.report.loads import Loads
 from volest.report.page import page
-from volest.report.tables import Table, table_of, write_table
+from volest.report.tables import Column, Table, table_of, write_rows, write_table
 from volest.report.years import year_totals
-from volest.rows import read_rows
+from volest.rows import QUANTITIES, read_rows
 
 __all__ = ["Summary", "report"]
 
@@ -27,6 +29,11 @@ class Summary:
     page: Path
     loads: int
     rejected: int
+    indicators: dict[str, float | None]  # over all loads, as tables/all has them
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {"schema": "volest/report/1"} | asdict(self) | {"page": str(self.page)}
 
 
 def report(
@@ -58,7 +65,7 @@ def report(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: cannot be made ({error.strerror}); expected a place for tables") from error
-        tables = _tables(loads, told, folder, tell)
+        tables = _tables(loads, told, folder, words, tell)
         tell("drawing")
         text = page(loads, told, tables, words)
         with whole_file(output / "index.html") as file:
@@ -69,18 +76,46 @@ def report(
     if ngsi_ld is not None:
         tell(f"writing {ngsi_ld}")
         write_ngsi_ld(read_rows(directory), ngsi_ld)
-    return Summary(output / "index.html", counts["n"], counts["rejected"])
+    return Summary(output / "index.html", counts["n"], counts["rejected"], next(iter(tables[None].rows()), {}))
 
 
 def _tables(
-    loads: Loads, indicators: list[Indicator], folder: Path, tell: Callable[[str], None]
+    loads: Loads, indicators: list[Indicator], folder: Path, language: Language, tell: Callable[[str], None]
 ) -> dict[Group | None, Table]:
     tables: dict[Group | None, Table] = {}
     for group in (None, *known_groups(loads)):
         tell(f"adding up by {group}" if group else "adding up")
         tables[group] = table_of(loads, indicators, group)
-        write_table(tables[group], folder)
+        write_table(tables[group], folder, language)
+    _write_flags(loads, folder, language)
+    if "others" in loads.parts:
+        tell("comparing")
+        _write_comparison(loads, folder, language)
     return tables
+
+
+def _write_flags(loads: Loads, folder: Path, language: Language) -> None:
+    """How many loads have each flag, by status: why loads were rejected, or are less sure."""
+    statuses = ("rejected", "degraded", "ok")
+    columns = [Column("flag", language("column_flag"), "text"), Column("meaning", language("column_meaning"), "text")]
+    columns += [Column(status, language(f"status_{status}"), "count") for status in statuses]
+    counts = ", ".join(f"count(*) FILTER (WHERE status = '{status}') AS {status}" for status in statuses)
+    rows = loads.rows(f"SELECT flag, {counts} FROM (SELECT unnest(flags) AS flag, status FROM loads) GROUP BY ALL")
+    told = [row | {"meaning": language.flag(row["flag"])} for row in sorted(rows, key=lambda row: str(row["flag"]))]
+    write_rows(folder / "flags", columns, told, language)
+
+
+def _write_comparison(loads: Loads, folder: Path, language: Language) -> None:
+    columns = [
+        Column(name, language(word), "text") for name, word in (("load_id", "column_load"), ("truck", "group_truck"))
+    ]
+    for name in ("status", *QUANTITIES):
+        kind: Any = "text" if name == "status" else "number"
+        columns += [
+            Column(f"{name}_{side}", language(f"column_{side}", name=language(f"quantity_{name}")), kind)
+            for side in ("there", "here")
+        ]
+    write_rows(folder / "comparison", columns, loads.stream(EACH_LOAD), language)
 
 
 def _require(*packages: str) -> None:

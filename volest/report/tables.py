@@ -1,23 +1,34 @@
-"""The tables of a report as files: a row a group, a column an indicator, as CSV and as Parquet."""
+"""The tables of a report as files: CSV under the words of its language, Parquet under names for programs."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from volest.durable import whole_file
 from volest.report.indicator import Group, Indicator, figures
+from volest.report.language import Language
 from volest.report.loads import Loads
 from volest.report.totals import Figure
 
-__all__ = ["Table", "table_of", "write_table"]
+__all__ = ["Column", "Table", "table_of", "write_rows", "write_table"]
 
 Row = dict[str, Any]
+BATCH_ROWS = 16_384
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Column(NamedTuple):
+    """Of a table: its name in Parquet, its heading in CSV, and what is in it."""
+
+    key: str
+    words: str
+    kind: Literal["number", "count", "day", "source", "text"] = "number"
 
 
 class Table:
@@ -31,6 +42,22 @@ class Table:
     def groups(self) -> list[Any]:
         """Sorted; what is not told comes last."""
         return sorted(self.figures, key=lambda group: (group is None, group if group is not None else ""))
+
+    def columns(self, language: Language) -> list[Column]:
+        """Of `rows`: the group, and each indicator with its unit."""
+        columns = []
+        if self.group is not None:
+            kind: Any = self.group if self.group in ("day", "source") else "text"
+            columns.append(Column(self.group, language(f"group_{self.group}"), kind))
+        for indicator in self.indicators:
+            name = language.heading(indicator.name, indicator.unit)
+            columns.append(Column(indicator.key, name))
+            if indicator.total is not None:
+                columns += [
+                    Column(f"{indicator.key}_{part}", language(f"column_{part}", name=name))
+                    for part in ("std", "lower95", "upper95")
+                ]
+        return columns
 
     def rows(self) -> list[Row]:
         """Each with value and, where there is one, standard uncertainty and 95 % interval of each indicator."""
@@ -59,26 +86,36 @@ def table_of(loads: Loads, indicators: Sequence[Indicator], group: Group | None 
     return table
 
 
-def write_table(table: Table, folder: Path) -> None:
-    """NAME.csv and NAME.parquet, NAME the group or `all`."""
+def write_table(table: Table, folder: Path, language: Language) -> None:
+    """Under the name of its group, or `all`."""
+    write_rows(folder / (table.group or "all"), table.columns(language), table.rows(), language)
+
+
+def write_rows(path: Path, columns: Sequence[Column], rows: Iterable[Row], language: Language) -> None:
+    """`path`.csv and `path`.parquet, both whole or not there; no more than some thousand rows are held."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    name, rows = table.group or "all", table.rows()
-    columns = list(table._row(table.groups[0])) if rows else []
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row[column]) for column in columns] for row in rows)
-    with whole_file(folder / f"{name}.csv") as file:
-        file.write(text.getvalue().encode("utf-8", "backslashreplace"))
-    types = {"day": pa.date32(), "truck": pa.string(), "district": pa.string(), "source": pa.string()}
-    schema = pa.schema([(column, types.get(column, pa.float64())) for column in columns])
-    with whole_file(folder / f"{name}.parquet") as file:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd", write_page_checksum=True)
+    types = {"number": pa.float64(), "count": pa.int64(), "day": pa.date32()}
+    schema = pa.schema(
+        [pa.field(c.key, types.get(c.kind, pa.string()), metadata={"description": c.words}) for c in columns]
+    )
+    with (
+        whole_file(path.with_name(f"{path.name}.csv")) as text,
+        whole_file(path.with_name(f"{path.name}.parquet")) as file,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as parquet,
+    ):
+        lines = io.TextIOWrapper(text, "utf-8", errors="backslashreplace", newline="", write_through=True)
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(column.words for column in columns)
+        waiting = iter(rows)
+        while batch := list(islice(waiting, BATCH_ROWS)):
+            writer.writerows([_cell(row[c.key], c.kind, language) for c in columns] for row in batch)
+            parquet.write_table(pa.Table.from_pylist(batch, schema=schema))
+        lines.detach()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, kind: str, language: Language) -> str:
     """Text that a spreadsheet would take for a formula gets an apostrophe in front, as spreadsheets write it."""
     if value is None:
         return ""
@@ -86,5 +123,5 @@ def _cell(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, float):
         return repr(value)
-    text = str(value)
+    text = language.name_of(kind, value)
     return f"'{text}" if text.startswith(_RISKY) else text

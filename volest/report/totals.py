@@ -65,9 +65,13 @@ ERRORS: Mapping[str, Mapping[str, str]] = {
     "net_mass_kg": _MASS,
     "wet_mass_kg": {name: f"wet_mass_fraction * {sql}" for name, sql in _MASS.items()}
     | {"wetness": "net_mass_kg * wet_mass_fraction_std"},
+    "dry_mass_kg": {name: f"(1 - wet_mass_fraction) * {sql}" for name, sql in _MASS.items()}
+    | {"wetness": "net_mass_kg * wet_mass_fraction_std"},
     "struck_capacity_m3": {},
 }
 """For each quantity of a load that can be added up, its standard uncertainty by source, as SQL over a row."""
+PARTS = frozenset((("wet_mass_kg", "net_mass_kg"), ("dry_mass_kg", "net_mass_kg")))
+"""Ratios of a part to its whole: at most 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,12 @@ class Figure:
     value: float | None
     std: float = 0.0
     sources: Mapping[str, float] | None = None
+    most: float = math.inf
 
     @property
     def quantity(self) -> Quantity | None:
-        """With its 95 % interval, cut at nothing."""
-        return None if self.value is None else Quantity.normal(self.value, self.std, low=0.0)
+        """With its 95 % interval, cut at nothing and at `most`."""
+        return None if self.value is None else Quantity.normal(self.value, self.std, low=0.0, high=self.most)
 
 
 def totals(
@@ -103,7 +108,8 @@ def totals(
     """
     names = sorted(ERRORS[quantity].keys() | (ERRORS[over].keys() if over else set()), key=SOURCES.index)
     rows = loads.rows(_sql(quantity, over, where, per, factor, group, view, names))
-    return [_figure(row, names) for row in rows]
+    most = factor if (quantity, over) in PARTS and per == "1" else math.inf
+    return [_figure(row, names, most) for row in rows]
 
 
 def _sql(
@@ -137,9 +143,10 @@ SELECT figures.g, n, value{"".join(f", c_{k}, q_{k}" for k in names)}
 FROM figures JOIN spread ON figures.g IS NOT DISTINCT FROM spread.g ORDER BY figures.g"""
 
 
-def _figure(row: Mapping[str, Any], names: Sequence[str]) -> Figure:
+def _figure(row: Mapping[str, Any], names: Sequence[str], most: float) -> Figure:
     if row["value"] is None or not math.isfinite(row["value"]):
         return Figure(row["g"], row["n"], None)
     variances = {k: COMMON[k] * row[f"c_{k}"] + (1.0 - COMMON[k]) * row[f"q_{k}"] for k in names}
     std = math.sqrt(math.fsum(variances.values()))
-    return Figure(row["g"], row["n"], row["value"], std, {k: math.sqrt(max(v, 0.0)) for k, v in variances.items()})
+    sources = {k: math.sqrt(max(v, 0.0)) for k, v in variances.items()}
+    return Figure(row["g"], row["n"], row["value"], std, sources, most)
