@@ -9,7 +9,7 @@ import re
 import string
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,31 @@ def test_day_is_the_local_one_of_the_time_where_no_folder_tells_it(year: Year, t
     with Loads(year.write_one(tmp_path)) as loads:  # trips begin at 6 of Balikpapan's clocks, the day before in UTC
         days = [figure.group for figure in figures(loads, read_indicators(loads)[0], "day")]
     assert days == [date(2026, 1, k) for k in range(1, 13)]
+
+
+def test_load_of_no_told_day_or_truck_is_of_none(year: Year, tmp_path: Path) -> None:
+    """As volest batch lays down rows of a manifest that cannot be used: such a load is of no day and of no truck."""
+    table = year.table.slice(0, 50)
+    for name in ("truck_id", "time"):
+        index = table.schema.get_field_index(name)
+        values = [*table.column(name).to_pylist()[:40], *[None] * 10]
+        table = table.set_column(index, table.schema.field(index), pa.array(values, table.schema.field(index).type))
+    folder = tmp_path / "date=__HIVE_DEFAULT_PARTITION__" / "truck=__HIVE_DEFAULT_PARTITION__"
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "part-000001.parquet")
+    rows = table.to_pylist()
+    with Loads(tmp_path) as loads:
+        told = {indicator.key: indicator for indicator in read_indicators(loads)}
+        trucks = [figure.group for figure in figures(loads, told["trips"], "truck")]
+        found = {key: figures(loads, told[key])[0].value for key in ("trips_per_truck_day", "mass_per_day_t", "trips")}
+    trips = [row for row in rows if row["flags"] != ["carry_back"]]
+    known = [row for row in trips if row["time"] is not None]
+    truck_days = {(row["truck_id"], (row["time"] + timedelta(hours=8)).date()) for row in known}
+    assert found["trips"] == len(trips) > len(known)
+    assert found["trips_per_truck_day"] == pytest.approx(len(known) / len(truck_days))
+    weighed = sum(row["net_mass_kg"] for row in known if row["status"] != "rejected")
+    assert found["mass_per_day_t"] == pytest.approx(weighed / 1000 / len({day for _, day in truck_days}))
+    assert set(trucks) == {*HOSTILE, None}
 
 
 # --- summaries of rows ------------------------------------------------------------------------------------------------

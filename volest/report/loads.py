@@ -22,6 +22,7 @@ __all__ = ["FIELDS", "Loads"]
 MEMORY = "512MB"
 THREADS = 1  # sums of floats then come in the same order in every run, and so do the last digits
 BATCH_ROWS = 65_536
+UNKNOWN = "__HIVE_DEFAULT_PARTITION__"  # the folder of rows whose truck or day is not told
 HALF = 0.5  # fill ratio below which a trip counts as half-empty
 READ = (
     *("load_id", "truck_id", "status", "flags", "time", "utc_offset_min", "lat", "lon", "district", "source"),
@@ -236,7 +237,7 @@ class _Parts(_Source):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        day, truck = _folder_day(path), unquote(path.parent.name.partition("=")[2])
+        day, truck = _folder_day(path), _folder_truck(path)
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as part:
                 self._check(path, part.schema_arrow)
@@ -266,6 +267,11 @@ def _folder_day(path: Path) -> Any:
         return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def _folder_truck(path: Path) -> str | None:
+    text = unquote(path.parent.name.partition("=")[2])
+    return None if text == UNKNOWN else text
 
 
 def _short(text: object) -> str:
