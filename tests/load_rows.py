@@ -73,7 +73,7 @@ def draw_year(
     trucks: int = 10,
     days: int = 365,
     trips: int = 4,
-    version: str = "0.1.0",
+    version: str = "1.0.0",
     first: date = date(2026, 1, 1),
     truck_ids: list[str] | None = None,
     rejected: float = 0.03,

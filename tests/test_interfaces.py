@@ -29,6 +29,7 @@ from volest.interfaces import (
 from volest.interfaces.ngsild import context
 from volest.interfaces.sipsn import columns, sipsn_row, source_of
 from volest.quantity import Quantity
+from volest.result import FLAGS
 from volest.rows import COLUMNS, read_rows
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -71,7 +72,7 @@ def check(entity: Row) -> None:
 def a_row(**told: Any) -> Row:
     row: Row = dict.fromkeys(COLUMNS)
     row |= {"load_id": "a1", "truck_id": "KT-1", "status": "ok", "flags": [], "time": 1_772_323_200_123_000}
-    row |= {"lat": -1.27, "lon": 116.83, "district": "Balikpapan Kota", "source": "market", "engine_version": "0.1.0"}
+    row |= {"lat": -1.27, "lon": 116.83, "district": "Balikpapan Kota", "source": "market", "engine_version": "1.0.0"}
     for name, value, std in (
         ("volume_m3", 6.4, 0.032),
         ("net_mass_kg", 2210.0, 18.0),
@@ -132,7 +133,7 @@ _numbers = st.none() | st.floats(0.0, 1e6)
     source=st.none() | _names,
     mass=_numbers,
     volume=_numbers,
-    flags=st.lists(st.sampled_from(["dust", "tarp", "overload", "time_skew"]), unique=True, max_size=4),
+    flags=st.lists(st.sampled_from(sorted(FLAGS)), unique=True, max_size=4),
     status=st.sampled_from(["ok", "degraded", "rejected"]),
     time=st.none() | st.integers(0, 4_102_444_800_000_000),
 )

@@ -37,15 +37,16 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table on the page: heads and cells, all of them text; the first cell of a row names it.
+    """A table on the page: heads and cells, all of them printed; the first cell of a row names it.
 
-    A cell of two is a value and its interval.
+    A cell of two is a value and its interval; `texts` are the columns that hold no numbers.
     """
 
     heads: list[str]
     rows: list[list[Cell]]
     note: str = ""
     open: bool = False
+    texts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +402,7 @@ def _changes(found: Comparison, language: Language) -> Sheet:
         [str(row["load_id"]), str(row["truck"]), language.number(row["there"], 3), language.number(row["here"], 3)]
         for row in found.changes
     ]
-    return Sheet(heads, rows)
+    return Sheet(heads, rows, texts=(1,))
 
 
 def _formulas(indicators: Sequence[Indicator], table: Table, language: Language) -> Section:
@@ -411,5 +412,5 @@ def _formulas(indicators: Sequence[Indicator], table: Table, language: Language)
         [card["name"], card["value"], card["interval"], indicator.told, indicator.source]
         for indicator, card in zip(indicators, cards, strict=True)
     ]
-    sheet = Sheet(heads, rows, language("formulas_note"), open=True)
+    sheet = Sheet(heads, rows, language("formulas_note"), open=True, texts=(3, 4))
     return Section(language("all_indicators"), sheets=[(language("all_indicators"), sheet)])
