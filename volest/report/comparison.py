@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from volest.quantity import COVERAGE_95
+from volest.report.charts import Bins, histogram
+from volest.report.language import Language
 from volest.report.loads import Loads
+from volest.report.section import Cell, Chart, Section, Sheet
 from volest.report.totals import ERRORS, Figure, totals
 from volest.rows import QUANTITIES
 
-__all__ = ["EACH_LOAD", "Comparison", "Difference", "compared"]
+__all__ = ["EACH_LOAD", "Comparison", "Difference", "compared", "comparison_section"]
 
 MOST_CHANGES = 20
+_DIGITS = {"volume_m3": 3, "net_mass_kg": 1, "bulk_density_kg_m3": 1, "wet_mass_fraction": 3}  # on the page
 _PAIRS = "FROM loads a JOIN others b USING (load_id)"
 _BOTH = f"{_PAIRS} WHERE a.load AND b.load"
 _SIDES = ", ".join(f"b.{name} AS {name}_there, a.{name} AS {name}_here" for name in ("status", *QUANTITIES))
@@ -102,3 +106,71 @@ def _versions(loads: Loads, view: str) -> str:
     )
     names = [f"{row['v']} ({row['s']})" if row["s"] else str(row["v"]) for row in told]
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def comparison_section(loads: Loads, language: Language) -> Section:
+    """What the page tells of it."""
+    found = compared(loads)
+    counts = {name: language.number(getattr(found, name)) for name in ("both", "only_this", "only_other")}
+    note = language("comparison_note", this=found.this, other=found.other, **counts)
+    sheets = [
+        (language("differences"), _differences(found, language)),
+        (language("status_change"), _statuses(found, language)),
+        (language("largest_changes"), _changes(found, language)),
+    ]
+    return Section(
+        language("comparison"), notes=[note], charts=_difference_chart(loads, found, language), sheets=sheets
+    )
+
+
+def _difference_chart(loads: Loads, found: Comparison, language: Language) -> list[Chart]:
+    low, high = found.differences["volume_m3"].low, found.differences["volume_m3"].high
+    if low is None or high is None or not high > low:
+        return []
+    step = (high - low) / 30
+    place = f"CAST(least(greatest(floor((a.volume_m3 - b.volume_m3 - {low!r}) / {step!r}), -1), 30) AS INTEGER)"
+    told = loads.rows(
+        f"SELECT {place} AS k, count(*) AS n FROM loads a JOIN others b USING (load_id) "
+        "WHERE a.load AND b.load GROUP BY k"
+    )
+    counts = {row["k"]: row["n"] for row in told}
+    bins = Bins(low - step, step, [counts.get(k, 0) for k in range(-1, 31)])
+    marks = [(0.0, language.number(0))] if low < 0.0 < high else []
+    title = language("difference_title")
+    return [Chart(title, histogram(language, bins, title, language("axis_difference"), marks=marks))]
+
+
+def _differences(found: Comparison, language: Language) -> Sheet:
+    heads = [language("quantity"), language("column_loads")]
+    heads += [language(f"difference_{name}") for name in ("mean", "rms", "most", "beyond")]
+    heads += [language("total_there"), language("total_here")]
+    rows: list[list[Cell]] = []
+    for name, told in found.differences.items():
+        digits = _DIGITS[name]
+        row: list[Cell] = [language(f"quantity_{name}"), language.number(told.loads)]
+        row += [language.number(value, digits) for value in (told.mean, told.rms, told.most)]
+        row.append(language.number(told.beyond))
+        for figure in (told.there, told.here):
+            row.append("" if figure is None else (language.number(figure.value), language.interval(figure.quantity)))
+        rows.append(row)
+    return Sheet(heads, rows)
+
+
+def _statuses(found: Comparison, language: Language) -> Sheet:
+    heads = [language("status_change"), language("column_loads")]
+    rows: list[list[Cell]] = [
+        [f"{language('status_' + row['there'])} → {language('status_' + row['here'])}", language.number(row["n"])]
+        for row in found.statuses
+    ]
+    return Sheet(heads, rows)
+
+
+def _changes(found: Comparison, language: Language) -> Sheet:
+    volume = language("quantity_volume_m3")
+    heads = [language("column_load"), language("group_truck")]
+    heads += [language(f"column_{side}", name=volume) for side in ("there", "here")]
+    rows: list[list[Cell]] = [
+        [str(row["load_id"]), str(row["truck"]), language.number(row["there"], 3), language.number(row["here"], 3)]
+        for row in found.changes
+    ]
+    return Sheet(heads, rows, texts=(1,))

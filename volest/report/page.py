@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from volest.report.charts import ORANGE, Bar, Bins, bars, histogram, over_time
-from volest.report.comparison import Comparison, compared
+from volest.report.comparison import comparison_section
 from volest.report.indicator import GROUPS, Group, Indicator, known_groups
 from volest.report.language import Language
 from volest.report.loads import HALF, Loads
 from volest.report.map import map_of
+from volest.report.section import Cell, Chart, Section, Sheet
 from volest.report.tables import Table
 from volest.report.totals import COMMON, ERRORS, FLEET, Figure, totals
 
@@ -22,41 +22,6 @@ MOST_ROWS = 400  # of a table on the page; all stand in the files
 MOST_BARS = 20
 MOST_DAYS = 92  # shown day by day; then by week, then by month
 MOST_WEEKS_DAYS = 1100
-_DIGITS = {"volume_m3": 3, "net_mass_kg": 1, "bulk_density_kg_m3": 1, "wet_mass_fraction": 3}  # of differences
-Cell = str | tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A picture with its heading and what must be said below it."""
-
-    title: str
-    svg: str
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table on the page: heads and cells, all of them printed; the first cell of a row names it.
-
-    A cell of two is a value and its interval; `texts` are the columns that hold no numbers.
-    """
-
-    heads: list[str]
-    rows: list[list[Cell]]
-    note: str = ""
-    open: bool = False
-    texts: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page."""
-
-    title: str
-    notes: list[str] = field(default_factory=list)
-    charts: list[Chart] = field(default_factory=list)
-    sheets: list[tuple[str, Sheet]] = field(default_factory=list)
 
 
 def page(
@@ -91,7 +56,7 @@ def _sections(
         _map(loads, language),
         _quality(loads, language),
         _uncertainty(loads, language),
-        _comparison(loads, language) if "others" in loads.parts else None,
+        comparison_section(loads, language) if "others" in loads.parts else None,
         _formulas(indicators, tables[None], language),
     ]
 
@@ -336,73 +301,6 @@ def _shared(loads: Loads, quantity: str) -> float | None:
     told = loads.row(f"SELECT 100 * ({common}) / nullif({whole}, 0) AS share FROM loads WHERE load AND {quantity} > 0")
     share: float | None = told["share"]
     return share
-
-
-def _comparison(loads: Loads, language: Language) -> Section:
-    found = compared(loads)
-    counts = {name: language.number(getattr(found, name)) for name in ("both", "only_this", "only_other")}
-    note = language("comparison_note", this=found.this, other=found.other, **counts)
-    sheets = [
-        (language("differences"), _differences(found, language)),
-        (language("status_change"), _statuses(found, language)),
-        (language("largest_changes"), _changes(found, language)),
-    ]
-    return Section(
-        language("comparison"), notes=[note], charts=_difference_chart(loads, found, language), sheets=sheets
-    )
-
-
-def _difference_chart(loads: Loads, found: Comparison, language: Language) -> list[Chart]:
-    low, high = found.differences["volume_m3"].low, found.differences["volume_m3"].high
-    if low is None or high is None or not high > low:
-        return []
-    step = (high - low) / 30
-    place = f"CAST(least(greatest(floor((a.volume_m3 - b.volume_m3 - {low!r}) / {step!r}), -1), 30) AS INTEGER)"
-    told = loads.rows(
-        f"SELECT {place} AS k, count(*) AS n FROM loads a JOIN others b USING (load_id) "
-        "WHERE a.load AND b.load GROUP BY k"
-    )
-    counts = {row["k"]: row["n"] for row in told}
-    bins = Bins(low - step, step, [counts.get(k, 0) for k in range(-1, 31)])
-    marks = [(0.0, language.number(0))] if low < 0.0 < high else []
-    title = language("difference_title")
-    return [Chart(title, histogram(language, bins, title, language("axis_difference"), marks=marks))]
-
-
-def _differences(found: Comparison, language: Language) -> Sheet:
-    heads = [language("quantity"), language("column_loads")]
-    heads += [language(f"difference_{name}") for name in ("mean", "rms", "most", "beyond")]
-    heads += [language("total_there"), language("total_here")]
-    rows: list[list[Cell]] = []
-    for name, told in found.differences.items():
-        digits = _DIGITS[name]
-        row: list[Cell] = [language(f"quantity_{name}"), language.number(told.loads)]
-        row += [language.number(value, digits) for value in (told.mean, told.rms, told.most)]
-        row.append(language.number(told.beyond))
-        for figure in (told.there, told.here):
-            row.append("" if figure is None else (language.number(figure.value), language.interval(figure.quantity)))
-        rows.append(row)
-    return Sheet(heads, rows)
-
-
-def _statuses(found: Comparison, language: Language) -> Sheet:
-    heads = [language("status_change"), language("column_loads")]
-    rows: list[list[Cell]] = [
-        [f"{language('status_' + row['there'])} → {language('status_' + row['here'])}", language.number(row["n"])]
-        for row in found.statuses
-    ]
-    return Sheet(heads, rows)
-
-
-def _changes(found: Comparison, language: Language) -> Sheet:
-    volume = language("quantity_volume_m3")
-    heads = [language("column_load"), language("group_truck")]
-    heads += [language(f"column_{side}", name=volume) for side in ("there", "here")]
-    rows: list[list[Cell]] = [
-        [str(row["load_id"]), str(row["truck"]), language.number(row["there"], 3), language.number(row["here"], 3)]
-        for row in found.changes
-    ]
-    return Sheet(heads, rows, texts=(1,))
 
 
 def _formulas(indicators: Sequence[Indicator], table: Table, language: Language) -> Section:
