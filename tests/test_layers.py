@@ -19,7 +19,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["edge"],
-    ["batch", "commission", "demo", "evaluate", "sensorbench", "track"],
+    ["batch", "commission", "demo", "evaluate", "report", "sensorbench", "track"],
     ["page", "scoreplot"],
     ["picture", "scoretable"],
     ["score", "table"],
@@ -28,6 +28,7 @@ LAYERS = [
     ["simulate"],
     ["calibration", "network"],
     ["volest"],
+    ["interfaces"],
     ["load", "rows"],
     ["estimator"],
     ["drift", "tare", "weighbridge"],
@@ -44,7 +45,7 @@ LAYERS = [
     ["io", "motion"],
     ["catalogue", "pointcloud", "quantity", "voxels"],
     ["schema"],
-    ["_core", "_version", "errors", "jit", "progress"],
+    ["_core", "_version", "durable", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 HEAVY = {
@@ -66,7 +67,7 @@ HEAVY = {
     "rosbags",
     "scipy",
 }
-HEAVY |= {"httpx", "jinja2", "paho", "pyarrow", "trimesh", "velodyne_decoder"}
+HEAVY |= {"babel", "duckdb", "httpx", "jinja2", "paho", "pyarrow", "trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 
