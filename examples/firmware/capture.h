@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CAPTURE_MOST_BYTES 65536 /* of a record, and of a datagram in fragments */
 
 typedef struct datagram {
@@ -33,5 +37,9 @@ const char *capture_open(capture *c, const char *path, uint16_t port);
 /* The next datagram, whose bytes stay until the next call: 1; 0 at the end of the file; -1 where it is damaged.
  */
 int capture_next(capture *c, datagram *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

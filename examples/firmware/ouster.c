@@ -133,10 +133,11 @@ static void read_column(const ouster *o, const uint8_t *column, uint32_t number,
 
 int ouster_read(ouster *o, const uint8_t *bytes, size_t count, packet_points *out) {
   const uint32_t column_bytes = o->column_header + o->pixel * o->beams + o->column_footer;
-  const uint8_t *columns = bytes + o->header;
+  const uint8_t *columns;
   uint32_t turn, first;
   int is_new;
   if (count != o->header + (size_t)column_bytes * o->columns_per_packet + o->footer) return 0;
+  columns = bytes + o->header;
   for (uint32_t i = 0; i < o->columns_per_packet; ++i)
     if (little16(columns + column_bytes * i + 8) >= o->columns) return 0;
   turn = o->header == 0 ? little16(columns + 10) : little16(bytes + 2);

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PACKET_MOST_POINTS 4096
 #define OUSTER_MOST_BEAMS 128
 #define OUSTER_MOST_COLUMNS 4096
@@ -50,5 +54,9 @@ const char *ouster_init(ouster *o, const char *text);
 /* 1, or 0 for a packet of another length than the sensor's, or with columns that it does not have. Of a turn
  * that was running when the first packet came there are no points. */
 int ouster_read(ouster *o, const uint8_t *bytes, size_t count, packet_points *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
