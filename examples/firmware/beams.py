@@ -1,4 +1,4 @@
-"""What the firmware must know of an Ouster, from the metadata that the sensor gives: beams.py METADATA.json > os1.beams"""
+"""What the firmware must know of an Ouster, from its metadata: beams.py METADATA.json > os1.beams"""
 
 import sys
 
@@ -6,6 +6,7 @@ from ouster.sdk import core
 
 
 def main() -> None:
+    """Print a line for each thing that ouster.c wants to know."""
     with open(sys.argv[1], encoding="utf-8") as file:
         info = core.SensorInfo(file.read())
     arm, matrix = info.beam_to_lidar_transform, info.lidar_to_sensor_transform

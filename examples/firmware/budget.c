@@ -79,22 +79,25 @@ int posix_memalign(void **at, size_t alignment, size_t bytes) {
 }
 #endif
 
-size_t budget_address_space(void) {
-  char text[64];
-  size_t pages = 0;
-  const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  const ssize_t got = file < 0 ? 0 : read(file, text, sizeof text);
+/* A number of /proc/self/status [kB], which tells of this program alone, and not of what it was before exec. */
+static size_t status_bytes(const char *name) {
+  char text[4096];
+  const char *at;
+  size_t kb = 0;
+  const int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  const ssize_t got = file < 0 ? 0 : read(file, text, sizeof text - 1);
   if (file >= 0) close(file);
-  for (ssize_t i = 0; i < got && text[i] >= '0' && text[i] <= '9'; ++i)
-    pages = pages * 10 + (size_t)(text[i] - '0');
-  return pages * (size_t)sysconf(_SC_PAGESIZE);
+  text[got < 0 ? 0 : got] = '\0';
+  if ((at = strstr(text, name)) == NULL) return 0;
+  for (at += strlen(name); *at == ' ' || *at == '\t'; ++at) {
+  }
+  for (; *at >= '0' && *at <= '9'; ++at) kb = kb * 10 + (size_t)(*at - '0');
+  return 1024 * kb;
 }
 
-size_t budget_resident_peak(void) {
-  struct rusage usage;
-  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-  return (size_t)usage.ru_maxrss * 1024;
-}
+size_t budget_address_space(void) { return status_bytes("VmSize:"); }
+
+size_t budget_resident_peak(void) { return status_bytes("VmHWM:"); }
 
 int budget_seal(size_t most_bytes) {
   const struct rlimit stack = {BUDGET_STACK_BYTES, BUDGET_STACK_BYTES};
