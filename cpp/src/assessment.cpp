@@ -21,6 +21,7 @@ constexpr double kDustStd = 0.05;     // m, of the mean height of a load, if all
 constexpr double kLeastFootprint = 3.5, kLargestFootprint = 16.0;  // m2
 constexpr double kRoughest = 0.05, kNoisiest = 0.03;               // m
 constexpr double kLeastSeen = 0.4;
+constexpr double kLeastCapacity = 1e-3;    // m3; what holds less is no bed that could be filled
 constexpr double kUnfamiliarFactor = 1.5;  // how much wider an interval is beyond that
 
 double square(double x) { return x * x; }
@@ -185,7 +186,7 @@ Assessment assess(Engine &engine, const PlacedScan *scans, int count, const Know
 
   const double std = a.budget.std(), expected = integral.volume - excess_of(calibration, a.terms);
   a.volume = no_less_than_nothing(expected, std);
-  a.fill = part_of(a.volume.value, integral.struck_capacity);
+  a.fill = integral.struck_capacity < kLeastCapacity ? 0.0 : a.volume.value / integral.struck_capacity;
   a.has_centroid = integral.volume > std;
   for (int i = 0; i < 3 && a.has_centroid; ++i) a.centroid[i] = integral.moment[i] / integral.volume;
   a.flags =

@@ -16,9 +16,9 @@ struct Handle {
   volest_handle *at = nullptr;
 
   explicit Handle(const Box &box, const std::vector<Pose> &poses = {kMast},
-                  std::uint32_t instructions = VOLEST_BEST)
+                  std::uint32_t instructions = VOLEST_BEST, std::uint32_t believe_poses = 0)
       : blob(blob_of(box, poses)) {
-    const volest_options options{sizeof options, 0, 0, instructions};
+    const volest_options options{sizeof options, believe_poses, 0, instructions};
     CHECK(volest_required_bytes(blob.data(), blob.size(), &options, &bytes) == VOLEST_OK);
     memory = std::make_unique<Memory>(bytes);
     const volest_status made = volest_create(memory->get(), bytes, blob.data(), blob.size(), &options, &at);
@@ -115,6 +115,16 @@ void points_that_are_gone_are_told() {
   CHECK((found.unchecked & VOLEST_UNCHECKED_SURFACE) != 0 && (found.unchecked & VOLEST_UNCHECKED_CHANGE) != 0);
 }
 
+void a_bed_of_next_to_no_depth_has_no_infinite_fill() {
+  Box box({2.0, 1.0, 0.6, 0.02, 0.1, 0.003});
+  box.bed.rim[0] = 1e-316;
+  const Handle handle(box, {kMast}, VOLEST_BEST, 1);
+  handle.add(scan_of(box));
+  const volest_result found = handle.estimate();
+  CHECK(found.volume_m3.value > 0.3 && found.fill_ratio == 0.0);
+  expect_sound(found);
+}
+
 // A bed of 20 m3 at 5 cm cells.
 void the_memory_of_a_large_bed_is_within_its_budget() {
   const Box box({6.0, 2.4, 1.4, 0.0, 0.05, 0.002});
@@ -199,6 +209,7 @@ int main() {
   parts_give_the_bits_of_the_whole();
   a_load_leaves_nothing_to_the_next();
   points_that_are_gone_are_told();
+  a_bed_of_next_to_no_depth_has_no_infinite_fill();
   the_memory_of_a_large_bed_is_within_its_budget();
   the_stack_is_within_its_budget();
   return checks_result("load");
