@@ -151,7 +151,8 @@ def throughput(folder: Path, count: int) -> None:
         print(
             f"{CORES} bare loops {rate:.0f} loads/s ({1e3 * cost:.2f} ms of CPU each); "
             f"batch of {count}: {count / took:.0f} loads/s "
-            f"({1e3 * spent:.2f} ms of CPU each): {100 * ratios[-1]:.0f} % by the clock, {100 * costs[-1]:.0f} % by CPU time",
+            f"({1e3 * spent:.2f} ms of CPU each): {100 * ratios[-1]:.0f} % by the clock, "
+            f"{100 * costs[-1]:.0f} % by CPU time",
             flush=True,
         )
         shutil.rmtree(output)
