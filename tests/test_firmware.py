@@ -209,26 +209,20 @@ def test_real_ouster_turn_is_that_of_read_frames(built: Path, real: Path, tmp_pa
 def test_an_estimate_a_second_is_that_of_volest_estimate(built: Path, truck: Vlp16Truck) -> None:
     found, summary = run(built, truck, pcap=truck.folder / "load.pcap", can_log=truck.folder / "can.log", speed=0)
     assert [line["turn"] for line in found] == [0, 10, 20]
-    loaded = Truck.load(truck.folder / "truck.volest")
-    turns = turns_of(built, truck.folder / "load.pcap")
-    log = truck.folder / "can.log"
+    path, log = str(truck.folder / "truck.volest"), str(truck.folder / "can.log")
+    estimator, turns = Estimator(Truck.load(path)), turns_of(built, truck.folder / "load.pcap")
     for line in found:
-        assert line["status"] == "ok"
-        assert line["unchecked"] == 4  # the window: scans in packets
+        assert (line["status"], line["unchecked"]) == ("ok", 4)  # the window: scans in packets
         assert line["volume_m3"]["value"] == pytest.approx(truck.volume_m3, abs=2 * line["volume_m3"]["std"])
         # The points of another decoder, which differ by some 1e-6 m.
-        scan = f"{truck.folder / 'load.pcap'}#frame={line['turn']}"
-        told = estimate_files(loaded, {SENSOR: [scan]}, weight=str(log)).to_dict()
+        scan = f"{SENSOR}={truck.folder / 'load.pcap'}#frame={line['turn']}"
+        told = estimate_files(path, [scan], weight=log).to_dict()
         assert line["volume_m3"]["value"] == pytest.approx(told["volume_m3"]["value"], rel=1e-5)
         # The points of this one: the same bits.
-        result = Estimator(loaded).estimate({SENSOR: turns[line["turn"]]}).to_dict()
-        assert line["volume_m3"] == result["volume_m3"]
+        assert line["volume_m3"] == estimator.estimate({SENSOR: turns[line["turn"]]}).to_dict()["volume_m3"]
         assert line["points"] == len(turns[line["turn"]])
-    last = estimate_files(
-        loaded, {SENSOR: [f"{truck.folder / 'load.pcap'}#frame={found[-1]['turn']}"]}, weight=str(log)
-    )
-    assert found[-1]["net_mass_kg"] == last.to_dict()["net_mass_kg"]  # all of the log by then
-    assert found[-1]["waste_class"] == last.to_dict()["waste_class"]
+    assert found[-1]["net_mass_kg"] == told["net_mass_kg"]  # by then all of the log
+    assert found[-1]["waste_class"] == told["waste_class"]
     assert summary["reports"] == len(found)
     assert summary["packets_refused"] == summary["can_refused"] == summary["calls_refused"] == 0
 
