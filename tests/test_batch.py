@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from volest._version import __version__
 from volest.batch.crew import Crew, Done
 from volest.batch.ledger import Ledger, Load
 from volest.batch.run import Summary, run_batch
@@ -101,7 +102,11 @@ def test_row_is_what_the_verb_estimates(tmp_path: Path) -> None:
             **{part: row[f"{name}_{part}"] for part in ("std", "lower95", "upper95")},
         }
     assert {file["name"]: f"sha256:{file['sha256']}" for file in row["inputs"]} == told["provenance"]["inputs"]
-    assert (row["status"], row["waste_class"], row["engine_version"]) == (told["status"], told["waste_class"], "0.1.0")
+    assert (row["status"], row["waste_class"], row["engine_version"]) == (
+        told["status"],
+        told["waste_class"],
+        __version__,
+    )
 
 
 def test_second_run_skips_all(small: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
