@@ -5,6 +5,8 @@
     python benchmarks/edge_kills.py --way mqtt --fault outage   the broker away for an hour of the truck's day
     python benchmarks/edge_kills.py --way http --fault disk     a full disk (tmpfs: needs root) in the middle of the day
     python benchmarks/edge_kills.py --way mqtt --fault clock    the wall clock jumps back two hours (libfaketime)
+    python benchmarks/edge_kills.py --fault syscalls            the outbox killed, or its disk failing, at each write,
+                                                                sync and unlink in turn (strace)
     python benchmarks/edge_kills.py --way http --fault live     no fault: two VLP-16 on the wire, memory and stop
 
 Broker: mosquitto, as it comes. The receivers commit to SQLite before they answer. Exit status 1 where an entry is lost,
@@ -18,6 +20,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -389,6 +392,54 @@ def clock_back(rig: Rig) -> dict[str, Any]:
     return {"skew told [s]": skew_s, "in order": order == sorted(order)} | rig.count()
 
 
+WRITER = """
+import sys
+from volest.edge.event import Document
+from volest.edge.outbox import Outbox, OutboxFullError
+with Outbox(path := sys.argv[1], "KT-1") as outbox:
+    for at in range(int(outbox.mark("live") or b"0"), 2):
+        both = [Document(f"{2 * at + i:016x}", "entry", b'{"text":"%s"}' % (b"x" * 9000)) for i in (0, 1)]
+        while True:
+            try:
+                outbox.append(both, "live", b"%d" % (at + 1))
+                outbox.done([both[0].id])
+                break
+            except OutboxFullError:
+                pass
+"""
+CALLS = ("pwrite64", "fsync", "fdatasync", "unlink")
+
+
+def syscalls(folder: Path) -> dict[str, Any]:
+    """A writer is killed, and its disk fails, at each write, sync and unlink in turn; then it is started again."""
+    from volest.edge.outbox import Outbox
+
+    path, result, failed = folder / "o", {}, 0
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for call in CALLS:
+        for fault in ("signal=SIGKILL", "error=ENOSPC", "error=EIO"):
+            count = 0
+            while True:
+                for leftover in folder.glob("o*"):
+                    leftover.unlink()
+                trace = ["strace", "-f", "-qq", "-o", str(folder / "trace"), "-e", f"trace={call}"]
+                trace += ["-e", f"inject={call}:{fault}:when={count + 1}"]
+                command = [*trace, sys.executable, "-c", WRITER, str(path)]
+                subprocess.run(command, env=environment, capture_output=True)
+                if not re.search("INJECTED|SIGKILL", (folder / "trace").read_text("utf-8")):
+                    break  # there are no more calls of the kind
+                count += 1
+                with contextlib.suppress(Exception), Outbox(path, "KT-1") as outbox:
+                    at = int(outbox.mark("live") or b"0")
+                    known = {row[0] for row in outbox._db.execute("SELECT id FROM event")}
+                    failed += known != {f"{number:016x}" for number in range(2 * at)} or bool(outbox.told)
+                subprocess.run([sys.executable, "-c", WRITER, str(path)], env=environment, check=True)
+                with Outbox(path, "KT-1") as outbox:
+                    failed += [row.id for row in outbox.queued(99)] != [f"{2 * at + 1:016x}" for at in range(2)]
+            result[f"{call} {fault}"] = count
+    return result | {"wrong": failed}
+
+
 def live(rig: Rig, day: Path, seconds: float = 30.0) -> dict[str, Any]:
     """The day's truck with its two sensors, which send as many packets as VLP-16 do; what the agent takes for it."""
     sys.path.insert(0, str(ROOT / "tests"))
@@ -436,7 +487,7 @@ def _resident_kb(pid: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--way", choices=["mqtt", "http"], default="mqtt")
-    parser.add_argument("--fault", choices=["kills", "outage", "disk", "clock", "live"], default="kills")
+    parser.add_argument("--fault", choices=["kills", "outage", "disk", "clock", "live", "syscalls"], default="kills")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, help="how many times as fast as the day was")
@@ -445,6 +496,11 @@ def main() -> int:
     speed = told.speed or {"kills": 25.0, "outage": 60.0}.get(told.fault, 200.0)
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
+        if told.fault == "syscalls":
+            result = syscalls(folder)
+            for key, value in result.items():
+                print(f"{key:26s}{value}")
+            return 1 if result["wrong"] else 0
         make = [sys.executable, "-m", "volest", "simulate", str(told.recipe), "-o", str(folder / "day")]
         subprocess.run(make, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
         disk = stack.enter_context(small_disk(folder / "disk", "600k")) if told.fault == "disk" else folder
@@ -452,7 +508,7 @@ def main() -> int:
         stack.callback(rig.close)
         begin_s = time.monotonic()
         if told.fault == "kills":
-            result: dict[str, Any] = kills(rig, told.kills, told.seed)
+            result = kills(rig, told.kills, told.seed)
         elif told.fault == "outage":
             result = outage(rig, speed)
         elif told.fault == "live":

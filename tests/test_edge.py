@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -211,21 +211,41 @@ def live(folder: Path, day: Path, **tables: Any) -> Live:
     return Live(config, lambda sentence: print(sentence, file=sys.stderr))
 
 
-def test_a_velodyne_on_the_wire_gives_scans(day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recording_goldens import velodyne_packet
+def ouster_turns(turns: int) -> list[bytes]:
+    """Packets of so many turns."""
+    from ouster.sdk import core
+    from recording_goldens import ouster_frames, ouster_metadata
+
+    layout, packets = core.PacketFormat(core.SensorInfo(ouster_metadata())), []
+    frames = ouster_frames()
+    for number in range(turns):
+        frame = frames[number % len(frames)]
+        frame.frame_id = number + 1
+        packets += [packet.buf.tobytes() for packet in core.frame_to_packets(frame, layout, 0, 0)]
+    return packets
+
+
+@pytest.mark.parametrize("kind", ["velodyne", "ouster"])
+def test_packets_on_the_wire_give_scans(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["velodyne", "ouster"]
+) -> None:
+    pytest.importorskip("ouster.sdk")
+    from recording_goldens import ouster_metadata, ouster_ranges, velodyne_packet
 
     monkeypatch.setattr("volest.edge.source.UNLOCATED_S", 0.0)
+    (tmp_path / "top.json").write_text(ouster_metadata(), "utf-8")
+    metadata = str(tmp_path / "top.json") if kind == "ouster" else None
+    packets = ouster_turns(90) if kind == "ouster" else [velodyne_packet(number, 5.0) for number in range(75)]
     port, stop = free_port(), threading.Event()
-    source = live(
-        tmp_path, day, lidar=[LidarTable(sensor="top", kind="velodyne", port=port, address="127.0.0.1", every_s=0.2)]
-    )
+    table = LidarTable(sensor="top", kind=kind, port=port, address="127.0.0.1", metadata=metadata, every_s=0.2)
+    source = live(tmp_path, day, lidar=[table])
 
     def send() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             number = 0
             while not stop.is_set():
                 for _ in range(20):
-                    sender.sendto(velodyne_packet(number, 5.0), ("127.0.0.1", port))
+                    sender.sendto(packets[number % len(packets)], ("127.0.0.1", port))
                     sender.sendto(b"\0" * 1206, ("127.0.0.1", port))  # noise
                     number += 1
                 stop.wait(0.02)
@@ -257,8 +277,14 @@ def test_a_velodyne_on_the_wire_gives_scans(day: Path, tmp_path: Path, monkeypat
     assert abs(times[0] - time.time()) < 60.0
     xyz = seen[-1][1]["top"]
     assert xyz.shape[1] == 3
-    assert len(xyz) > 10_000
-    assert np.median(np.linalg.norm(xyz, axis=1)) == pytest.approx(5.0, abs=0.01)
+    far_m = np.linalg.norm(xyz, axis=1)
+    if kind == "velodyne":
+        assert len(xyz) > 10_000
+        assert np.median(far_m) == pytest.approx(5.0, abs=0.01)
+    else:
+        medians = [np.median(image) / 1000.0 for image in ouster_ranges()]
+        assert len(xyz) == 64 * 512
+        assert np.min(np.abs(np.median(far_m) - medians)) < 0.1
     assert source.counts()["top"] >= 3
 
 
