@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import posixpath
 import re
@@ -20,6 +21,7 @@ __all__ = ["PROTOCOLS", "Storage", "StorageError", "is_number", "open_file"]
 PROTOCOLS = ("s3", "gs", "gcs", "az", "abfs", "adl", "oss")
 """Object stores; what else fsspec knows may run or reach anything, and is refused."""
 MOST_KNOWN = 1 << 15
+READ_BYTES = 1 << 20
 
 
 class StorageError(InputError):
@@ -137,7 +139,7 @@ def open_file(path: str) -> IO[bytes]:
     try:
         if not protocol_of(path):
             return open(path, "rb")
-        return filesystem(path).open(path, "rb")  # type: ignore[no-any-return]
+        return io.BufferedReader(filesystem(path).open(path, "rb"), READ_BYTES)  # a line's length is bounded there
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"{path}: cannot be read ({reason}); expected a file") from error
