@@ -67,7 +67,7 @@ HEAVY = {
     "rosbags",
     "scipy",
 }
-HEAVY |= {"babel", "duckdb", "httpx", "jinja2", "paho", "pyarrow", "trimesh", "velodyne_decoder"}
+HEAVY |= {"babel", "duckdb", "httpx", "jinja2", "obstore", "paho", "pyarrow", "trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
+from volest.batch.query import MOST_QUERY_BYTES, is_query, query_rows
 from volest.batch.storage import Storage, open_file
 from volest.errors import InputError
 from volest.rows import pyarrow
@@ -41,7 +42,9 @@ class Entry:
 
 
 def read_manifest(path: str) -> Iterator[Entry]:
-    """The rows of a CSV (UTF-8, with a header) or Parquet file, local or on an object store; memory stays bounded.
+    """The rows of a CSV (UTF-8, with a header) or Parquet file, or of a query's answer (`volest.batch.query`).
+
+    The file is local or on an object store; memory stays bounded.
 
     Raises InputError for a file that is no manifest: missing, another format, unknown or missing columns.
     """
@@ -49,7 +52,11 @@ def read_manifest(path: str) -> Iterator[Entry]:
     with closing(open_file(path)) as file:
         magic = file.read(4)
         file.seek(0)
-        rows = _parquet_rows(file, path) if magic == b"PAR1" else _csv_rows(file, path)
+        if is_query(path):
+            columns, rows = query_rows(file.read(MOST_QUERY_BYTES + 1), path, Storage.base_of(path))
+            _check_columns(path, columns)
+        else:
+            rows = _parquet_rows(file, path) if magic == b"PAR1" else _csv_rows(file, path)
         for number, row in rows:
             yield _entry(f"{name}:{number}", row)
 

@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -18,10 +19,11 @@ from volest.io import select
 
 __all__ = ["PROTOCOLS", "Storage", "StorageError", "is_number", "open_file"]
 
-PROTOCOLS = ("s3", "gs", "gcs", "az", "abfs", "adl", "oss")
-"""Object stores; what else fsspec knows may run or reach anything, and is refused."""
+PROTOCOLS = ("s3", "gs", "az", "abfs", "abfss")
+"""Object stores that obstore knows; what else fsspec does may run or reach anything, and is refused."""
 MOST_KNOWN = 1 << 15
 READ_BYTES = 1 << 20
+RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
 
 class StorageError(InputError):
@@ -139,28 +141,30 @@ def open_file(path: str) -> IO[bytes]:
     try:
         if not protocol_of(path):
             return open(path, "rb")
-        return io.BufferedReader(filesystem(path).open(path, "rb"), READ_BYTES)  # a line's length is bounded there
+        store = filesystem(path)
+        store.info(path)  # what is missing is found out before it is opened
+        return io.BufferedReader(store.open(path, "rb"), READ_BYTES)  # a line's length is bounded there
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = error.strerror or str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read ({reason}); expected a file") from error
 
 
 def filesystem(url: str) -> Any:
-    """fsspec's file system for a URL."""
-    protocol = protocol_of(url)
+    """The file system of a URL, with the interface of fsspec."""
     try:
-        return _filesystem(protocol)
-    except ImportError as error:
-        if protocol == "s3" or (error.name or "") == "fsspec":
-            raise MissingExtraError(f"{protocol}://", "server") from error
-        raise InputError(f"{url}: {error}") from error
+        return _filesystem(protocol_of(url))
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(url.partition("://")[0] + "://", "server") from error
 
 
 @cache
 def _filesystem(protocol: str) -> Any:
-    import fsspec
+    """The store is told by the environment, as AWS_ENDPOINT_URL and AWS_ACCESS_KEY_ID; http only where that says so."""
+    from obstore.fsspec import FsspecStore
 
-    return fsspec.filesystem(protocol)
+    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    store: Any = FsspecStore  # its types have an overload for each store
+    return store(protocol, client_options={"allow_http": plain, "timeout": "60s"}, retry_config=RETRIES)
 
 
 def _stat(path: str) -> str:
@@ -212,5 +216,4 @@ def _tag(url: str) -> str:
         return "missing"
     except Exception as error:
         raise StorageError(f"{url}: cannot be asked for ({type(error).__name__}: {error})") from error
-    tags = [found.get(key) for key in ("ETag", "etag", "md5Hash", "LastModified", "size")]
-    return " ".join(str(tag) for tag in tags if tag is not None)
+    return " ".join(str(found[key]) for key in ("e_tag", "version", "last_modified", "size") if found[key] is not None)
