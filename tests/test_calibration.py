@@ -42,6 +42,20 @@ def test_intervals_hold_on_loads_that_were_not_learned_from(seed: int) -> None:
     assert 0.92 < np.mean(np.abs(errors) <= 1.96 * stds) < 0.98
 
 
+def test_where_hardly_anything_is_hidden_it_is_not_blamed() -> None:
+    def in_sight(sample: Sample) -> Sample:
+        terms = sample.terms
+        return replace(sample, terms=terms._replace(**{n: 1e-6 * getattr(terms, n) for n in Terms._fields[:3]}))
+
+    rng = np.random.default_rng(5)
+    samples = [replace(in_sight(s), integral=s.truth + 0.05 * rng.normal()) for s in made_up(200, 5)]
+    found = calibrated(samples, GENERIC, 2.0)
+    for name in ("hidden_std_m", "hidden_std_per_distance", "hidden_std_per_roughness"):
+        assert getattr(found, name) == pytest.approx(getattr(GENERIC, name), rel=0.5)
+    errors, stds = errors_and_stds(samples, found)
+    assert 0.93 < np.mean(np.abs(errors) <= 1.96 * stds) < 0.99
+
+
 def test_half_of_the_way_lies_between() -> None:
     samples = made_up(300, 7)
     whole, half = (calibrated(samples, GENERIC, 1.0, part) for part in (1.0, 0.5))

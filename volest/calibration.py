@@ -16,6 +16,8 @@ __all__ = ["Sample", "calibrated", "errors_and_stds"]
 DEGREES_OF_FREEDOM = 8.0
 SHADED = 1.0 / 3.0  # of the loads
 LEAST_HIDDEN = 0.2  # factor: where next to nothing is hidden, its part cannot be learned
+LEAST_SHARE = 0.5  # of all other uncertainty: what is hidden and less does not explain an error
+FEWEST_SHADED = 20  # loads that tell of what is hidden
 LEAST_PART = 1e-4  # of the largest truth: what no error is thought to be below
 
 Floats = NDArray[np.float64]
@@ -41,7 +43,7 @@ def calibrated(samples: Sequence[Sample], start: Calibration, belief: float, par
     result goes `part` of the way from there. Errors are of Student's t, for a few loads are unlike all others. Then two
     conformal factors (Vovk et al., Algorithmic Learning in a Random World, 2005: the quantile of error over standard
     deviation, divided by that of a normal distribution), one for what is hidden, on the third of the loads of which the
-    most of the variance is hidden, and one for all, on the others.
+    most of the variance is hidden, and one for all, on the others; where hardly any variance is hidden, the one for all.
     """
     first = np.array(astuple(start)[:-1])
     terms = _stacked(samples)
@@ -79,7 +81,9 @@ def _factors(samples: Sequence[Sample], learned: Calibration, least: float) -> t
     hidden = np.asarray(learned.budget_m3(_stacked(samples))["hidden"])
     rest = np.sqrt(np.maximum(stds**2 - hidden**2, least**2))
     share = hidden / rest
-    shaded = (share >= np.quantile(share, 1.0 - SHADED)) & (hidden > 0.0)
+    shaded = share >= max(np.quantile(share, 1.0 - SHADED), LEAST_SHARE)
+    if shaded.sum() < FEWEST_SHADED:
+        shaded[:] = False
     hidden_factor = factor = 1.0
     for _ in range(20):
         factor = _quantile(off[~shaded] / np.hypot(hidden_factor * hidden, rest)[~shaded])
