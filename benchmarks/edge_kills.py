@@ -397,12 +397,14 @@ import sys
 from volest.edge.event import Document
 from volest.edge.outbox import Outbox, OutboxFullError
 with Outbox(path := sys.argv[1], "KT-1") as outbox:
-    for at in range(int(outbox.mark("live") or b"0"), 2):
+    told = int(outbox.mark("live") or b"0")
+    for at in range(2):
         both = [Document(f"{2 * at + i:016x}", "entry", b'{"text":"%s"}' % (b"x" * 9000)) for i in (0, 1)]
         while True:
             try:
-                outbox.append(both, "live", b"%d" % (at + 1))
-                outbox.done([both[0].id])
+                if at >= told:
+                    outbox.append(both, "live", b"%d" % (at + 1))
+                outbox.done([both[0].id])  # a receiver that is asked again says it again
                 break
             except OutboxFullError:
                 pass

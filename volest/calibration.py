@@ -43,7 +43,7 @@ def calibrated(samples: Sequence[Sample], start: Calibration, belief: float, par
     result goes `part` of the way from there. Errors are of Student's t, for a few loads are unlike all others. Then two
     conformal factors (Vovk et al., Algorithmic Learning in a Random World, 2005: the quantile of error over standard
     deviation, divided by that of a normal distribution), one for what is hidden, on the third of the loads of which the
-    most of the variance is hidden, and one for all, on the others; where hardly any variance is hidden, the one for all.
+    most of the variance is hidden, and one for all, on the others; where hardly any is hidden, the one for all alone.
     """
     first = np.array(astuple(start)[:-1])
     terms = _stacked(samples)
