@@ -54,7 +54,7 @@ class Patch:
 OS1, OS0 = "OS-1-128_v2.3.0_1024x10_lb_n3.osf", "osf_fw_3.2_10scans.osf"
 PATCHES = (
     Patch("road, OS1-128", OS1, "ouster-os1-128", (5.5, -3.0, -2.6), (10.0, 6.0, -1.2), 0.008),
-    Patch("house front, OS1-128", OS1, "ouster-os1-128", (-9.0, 15.5, 0.0), (3.0, 17.0, 6.0), 0.008),
+    Patch("house front, OS1-128", OS1, "ouster-os1-128", (-3.8, 15.5, 0.2), (0.6, 17.0, 1.6), 0.008),
     Patch("yard, OS0 with 8 rows", OS0, "ouster-os0-128", (0.0, -5.0, -1.5), (7.0, 5.0, -0.7), 0.001),
 )
 
@@ -75,7 +75,8 @@ class Raster:
 def recorded(path: Path) -> Raster:
     """The first frame; a ray that did not return goes where its row and column say."""
     _, cloud = next(read_recording(Selection(str(path))))
-    assert cloud.ring is not None and cloud.intensity is not None
+    assert cloud.ring is not None
+    assert cloud.intensity is not None
     rows = int(cloud.ring.max()) + 1
     xyz = cloud.xyz.astype(float).reshape(rows, -1, 3)
     ranges = np.linalg.norm(xyz, axis=-1)
@@ -126,7 +127,7 @@ def scanned(sensor: SensorScene, triangles: Floats, light: float, rng: np.random
     mesh, origin = Mesh(triangles, np.zeros(len(triangles), np.int32)), np.zeros(3)
     directions = ray_directions(sensor)
 
-    def shoot(rays: Any, aimed: Floats) -> tuple[Hits, Floats]:
+    def shoot(_: Any, aimed: Floats) -> tuple[Hits, Floats]:
         hits = cast([], mesh, origin, aimed)
         return hits, np.full(len(aimed), light)
 
@@ -149,16 +150,25 @@ def measured(patch: Patch, plane: tuple[Floats, float], scan: Raster) -> dict[st
     lost = within & (scan.ranges == 0.0)
     on = within & (np.abs(scan.xyz @ normal - distance) < CLEAR_M)
     clear = within & ~((scan.ranges > 0.0) & (scan.ranges < AHEAD * due))
-    second = scan.ranges[:, 1:-1] - 0.5 * (scan.ranges[:, 2:] + scan.ranges[:, :-2])
-    second = second[on[:, 1:-1] & on[:, 2:] & on[:, :-2]]
+    second = against_neighbours(scan, on)
+    second = second[np.isfinite(second)]
     return {
         "rays": float(clear.sum()),
         "points a m2": float((clear & ~lost).sum()) / area_m2(patch, plane) * within.sum() / clear.sum(),
         "lost %": 100.0 * lost.sum() / clear.sum(),
-        "noise mm": 1e3 * float(np.sqrt(np.mean(second[np.abs(second) < 0.1] ** 2) / 1.5)),
-        "half within mm": 1e3 * float(np.median(np.abs(second)) / np.sqrt(1.5)),
+        "noise mm": 1e3 * float(np.sqrt(np.mean(second[np.abs(second) < 0.1] ** 2))),
+        "half within mm": 1e3 * float(np.median(np.abs(second))),
         "off plane mm": 1e3 * float(np.std((scan.xyz @ normal - distance)[on])),
     }
+
+
+def against_neighbours(scan: Raster, on: NDArray[np.bool_]) -> Floats:
+    """Each range from the mean of its two neighbours in the row, scaled to one range's error; NaN beside the patch."""
+    off = np.full(scan.ranges.shape, np.nan)
+    three = on[:, 1:-1] & on[:, 2:] & on[:, :-2]
+    second = scan.ranges[:, 1:-1] - 0.5 * (scan.ranges[:, 2:] + scan.ranges[:, :-2])
+    off[:, 1:-1] = np.where(three, second / np.sqrt(1.5), np.nan)
+    return off
 
 
 def area_m2(patch: Patch, plane: tuple[Floats, float]) -> float:
@@ -196,23 +206,23 @@ def main() -> None:
 
 
 def draw(views: list[tuple[Patch, tuple[Floats, float], Raster, Raster]], path: str) -> None:
-    """Each patch, real beside simulated, coloured by how far a range is from the plane's."""
+    """Each patch, real beside simulated, coloured by how far a range is from its neighbours'."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(len(views), 2, figsize=(10.0, 3.4 * len(views)), layout="constrained")
+    figure, axes = plt.subplots(len(views), 2, figsize=(8.0, 3.6 * len(views)), layout="constrained")
     for line, (patch, (normal, distance), *scans) in zip(axes, views, strict=True):
         flat = np.delete(np.arange(3), int(np.argmax(np.abs(normal))))
         for axis, scan, whose in zip(line, scans, ("real", "simulated"), strict=True):
-            xyz = scan.xyz[patch.holds(scan.xyz) & (np.abs(scan.xyz @ normal - distance) < CLEAR_M)]
-            off_mm = 1e3 * (np.linalg.norm(xyz, axis=1) - distance * np.linalg.norm(xyz, axis=1) / (xyz @ normal))
-            drawn = axis.scatter(*xyz[:, flat].T, c=off_mm, s=2.0, vmin=-60.0, vmax=60.0, cmap="RdBu", linewidths=0)
-            axis.set(title=f"{patch.name}, {whose}", aspect="equal", facecolor="0.93")
+            on = patch.holds(scan.xyz) & (np.abs(scan.xyz @ normal - distance) < CLEAR_M)
+            xyz, off_mm = scan.xyz[on], 1e3 * against_neighbours(scan, on)[on]
+            drawn = axis.scatter(*xyz[:, flat].T, c=off_mm, s=3.0, vmin=-40.0, vmax=40.0, cmap="RdBu", linewidths=0)
+            axis.set(title=f"{patch.name}:\n{whose}", aspect="equal", facecolor="0.8")
             axis.set_xlabel("xyz"[flat[0]] + " [m]")
             axis.set_ylabel("xyz"[flat[1]] + " [m]")
-    figure.colorbar(drawn, ax=axes, label="range from the plane's [mm]", shrink=0.5)
+    figure.colorbar(drawn, ax=axes, label="range from the mean of its neighbours [mm]", shrink=0.5)
     figure.savefig(path, dpi=90)
 
 
