@@ -107,7 +107,7 @@ def test_rays_are_three_times_as_fast_as_open3d_and_scans_as_fast(world: Any, ra
     peer_s, cast_s, scan_s = best_of(jobs)
     print(f"Open3D {1e3 * peer_s:.2f} ms, rays {peer_s / cast_s:.2f} times as fast, scan {scan_s / peer_s:.2f} as long")
     assert peer_s / cast_s > 3.0, "3.3 where it was laid down"
-    assert scan_s / peer_s < 2.5, "0.9 alone and 1.6 to 1.9 by turns, where others keep caches busy"
+    assert scan_s / peer_s < 2.5, "0.9 alone, 1.2 to 1.9 where others keep caches busy"
 
 
 def best_of(jobs: Sequence[Callable[[], Any]], rounds: int = 60) -> list[float]:

@@ -1,5 +1,6 @@
 """The ray caster against closed forms, a second implementation and its own promises."""
 
+import itertools
 import time
 
 import numpy as np
@@ -187,3 +188,21 @@ def test_rays_in_bundles_meet_what_each_alone_meets(loaded_beds):
     for name in ("range_m", "part", "cosine"):
         np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
         np.testing.assert_array_equal(getattr(together, name)[shuffled], getattr(apart, name))
+
+
+def test_of_faces_at_one_range_bundles_and_single_rays_tell_the_same():
+    """Rims and ribs' tops lie in one plane; which of two such faces is told must not change with how rays are sent."""
+    across = np.linspace(-1.0, 1.0, 9)
+    faces = [
+        quad((a, -1, 0), (b, -1, 0), (b, 1, 0), (a, 1, 0)) for a, b in itertools.pairwise(across) for _ in range(3)
+    ]
+    mesh = Mesh(np.concatenate(faces), np.repeat(np.arange(len(faces)), 2).astype(np.int32))
+    rng = np.random.default_rng(3)
+    origin = np.array([0.1, 0.2, 2.0])
+    directions = np.column_stack([rng.uniform(-0.3, 0.3, (500, 2)), -np.ones(500)])
+    directions = directions[np.argsort(directions[:, 0])]
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    bundled = cast([], mesh, origin, directions)
+    alone = cast([], mesh, np.broadcast_to(origin, directions.shape), directions)
+    np.testing.assert_array_equal(bundled.range_m, alone.range_m)
+    np.testing.assert_array_equal(bundled.part, alone.part)

@@ -84,6 +84,18 @@ class BedShape:
         return tuple(solids)
 
     @cached_property
+    def posts(self) -> tuple[Prism, ...]:
+        """What the tailgate hangs on: upright in both rear corners, from the side walls' feet inwards."""
+        deep, wide = self.scene.gate_post_m
+        if min(deep, wide) == 0.0:
+            return ()
+        outer = [wall.foot_m + wall.lean * wall.top_m + self.scene.wall_m / 2.0 for wall in self.walls[1:]]
+        left, right = self.walls[2].foot_m, self.walls[3].foot_m
+        sides = (left - wide, outer[1]), (-outer[2], wide - right)
+        x, top = (-outer[0], deep - self.half_x_m), self.wall_top_m
+        return tuple(Prism(x, (top, top), side) for side in sides)
+
+    @cached_property
     def rib_centres_m(self) -> tuple[float, ...]:
         """Middles of the ribs along x."""
         count = self.scene.ribs.count
@@ -95,6 +107,10 @@ class BedShape:
         for wall in self.walls:
             z = np.maximum(z, wall.height_m(*wall.across(x, y)))
         z = np.maximum(z, self._ribs_m(x, y))
+        for post in self.posts:
+            z = np.maximum(z, post.height_m(x, y))
+        for wall in self._chamfered:
+            z = np.maximum(z, wall.across(x, y)[0] + self.scene.chamfer_m)
         return np.where(self._in_fillet(x, y), self.wall_top_m, np.minimum(z, self.wall_top_m))
 
     def ground_m(self, x: Floats, y: Floats) -> Floats:
@@ -122,6 +138,16 @@ class BedShape:
             z = np.maximum(z, wall.height_m(u + self.scene.ribs.depth_m, s))
         return np.where(near, z, -np.inf)
 
+    @property
+    def _chamfered(self) -> tuple[Wall, ...]:
+        """The walls along whose feet a plane rises at 45 degrees; the tailgate has none."""
+        return (self.walls[0], self.walls[2], self.walls[3]) if self.scene.chamfer_m > 0.0 else ()
+
+    def _chamfer_top_m(self, wall: Wall) -> float:
+        """Where a chamfer is within its wall all along, also where that bulges most; at most the wall's top."""
+        lean = wall.lean + 4.0 * wall.bulge_m / wall.top_m
+        return min(self.scene.chamfer_m / max(1.0 - lean, 0.1), wall.top_m)
+
     def _in_fillet(self, x: Floats, y: Floats) -> NDArray[np.bool_]:
         """Whether points lie within the fillets that round the upright corners of the opening."""
         r = self.scene.corner_m
@@ -143,7 +169,11 @@ class BedShape:
                 side + sign * ribs.depth_m
                 for side, sign in ((y0, 1), (y1, -1), (-self.half_y_m, 1), (self.half_y_m, -1))
             ]
-        for prism in self.prisms:
+        c = self.scene.chamfer_m
+        for wall in self._chamfered:
+            u = (-c, self._chamfer_top_m(wall) - c)
+            (xs if wall.axis == 0 else ys).extend(wall.sign * (wall.foot_m + off) for off in u)
+        for prism in (*self.prisms, *self.posts):
             xs += [prism.x_m[0], prism.x_m[-1]]
             ys += list(prism.y_m)
         return sorted({x for x in xs if x0 <= x <= x1}), sorted({y for y in ys if y0 <= y <= y1})
@@ -151,8 +181,9 @@ class BedShape:
     def inner_triangles(self) -> Floats:
         """Inner faces of the walls, ribs, prisms and fillets (the floor is a height field)."""
         parts = [self._wall_sheet(wall) for wall in self.walls]
-        parts += [prism.triangles() for prism in self.prisms]
+        parts += [prism.triangles() for prism in (*self.prisms, *self.posts)]
         parts += [self._rib(wall, centre) for wall in self.walls[2:] for centre in self.rib_centres_m]
+        parts += [self._chamfer(wall) for wall in self._chamfered]
         parts += self._fillets()
         return np.concatenate(parts)
 
@@ -165,6 +196,14 @@ class BedShape:
         begin, end = -(low.foot_m + low.lean * rise), high.foot_m + high.lean * rise
         s = begin + (end - begin) * np.linspace(0.0, 1.0, ns)[None, :]
         return sheet(wall.point(wall.outward_m(z, s), s, z))
+
+    def _chamfer(self, wall: Wall) -> Floats:
+        """The plane along a wall's foot, from below the floor to where the wall hides it."""
+        z = np.array([FOOT_M, self._chamfer_top_m(wall)])[:, None]
+        high, low = (self.walls[2], self.walls[3]) if wall.axis == 0 else (self.walls[0], self.walls[1])
+        ends = [sign * (end.outward_m(z, np.zeros(1)) + end.foot_m) for sign, end in ((-1.0, low), (1.0, high))]
+        s = np.hstack(ends) + self.scene.wall_m / 2.0 * np.array([-1.0, 1.0])
+        return sheet(wall.point(z - self.scene.chamfer_m, s, z))
 
     def _rib(self, wall: Wall, centre: float) -> Floats:
         """One rib: its face, flanks and top."""

@@ -26,6 +26,8 @@ def base_form(scene: LoadScene, field: HeightField, rng: Rng) -> Floats:
         return _tilted(rng, field, 0.015) + correlated_noise(rng, field, 0.5) * 0.012
     if scene.kind == "peaked":
         return _peaks(rng, field, slope)
+    if scene.kind in WHOLE:
+        return WHOLE[scene.kind](rng, field, slope)
     profile = scene.profile or str(rng.choice(["heaps", "heaps", "ridge", "ramp", "crater", "plane"]))
     swell = correlated_noise(rng, field, rng.uniform(0.4, 0.9)) * rng.uniform(0.02, 0.09)
     return FORMS[profile](rng, field, slope) + swell
@@ -103,4 +105,41 @@ def _plane(rng: Rng, field: HeightField, slope: float) -> Floats:
     return _tilted(rng, field, 0.1 * min(slope, 1.0))
 
 
+def _tipped(rng: Rng, field: HeightField, slope: float) -> Floats:
+    """Out of a chute over one wall: half a cone at the angle of repose, with a foot that runs out."""
+    x, y, length, width = _extent(field)
+    places = ((-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5))
+    at = places[int(rng.integers(4))]
+    along, aside = (
+        (rng.normal(0.0, 0.15) if at[0] == 0.0 else at[0]),
+        (rng.normal(0.0, 0.15) if at[1] == 0.0 else at[1]),
+    )
+    distance = np.hypot(x - along * length, y - aside * width) - rng.uniform(0.0, 0.3)
+    foot = rng.uniform(0.4, 1.2) * length
+    return -slope * foot * (1.0 - np.exp(-np.maximum(distance, 0.0) / foot))
+
+
+def _compacted(rng: Rng, field: HeightField, slope: float) -> Floats:
+    """Pressed by a plate or a bucket: level fields with low steps between them, a little higher in the middle."""
+    x, y, length, width = _extent(field)
+    levels = correlated_noise(rng, field, rng.uniform(0.3, 0.7))
+    steps = 0.5 * np.tanh(6.0 * (levels - rng.normal(0.0, 0.3))) * rng.uniform(0.02, 0.07)
+    crown = min(slope, 0.3) * rng.uniform(0.0, 0.3) * (x * x / length + y * y / width)
+    pressed: Floats = steps - crown + _tilted(rng, field, 0.02)
+    return pressed
+
+
+def _bulk(rng: Rng, field: HeightField, slope: float) -> Floats:
+    """Grain, sand or ore from a spout: sharp cones at the angle of repose, some struck off level."""
+    _, _, length, width = _extent(field)
+    count = int(rng.integers(1, 7))
+    places = [(((k + 0.5) / count - 0.5) * length, rng.normal(0.0, 0.08) * width) for k in range(count)]
+    x, y, _, _ = _extent(field)
+    apex = rng.normal(0.0, 0.08, count)
+    z: Floats = np.max([h - slope * np.hypot(x - cx, y - cy) for h, (cx, cy) in zip(apex, places, strict=True)], axis=0)
+    struck = rng.uniform(-0.4, -0.05) if rng.random() < 0.4 else np.inf
+    return np.minimum(z, struck) + correlated_noise(rng, field, 0.5) * 0.01
+
+
+WHOLE: dict[str, Form] = {"tipped": _tipped, "compacted": _compacted, "bulk": _bulk}
 FORMS: dict[str, Form] = {"heaps": _heaps, "ridge": _ridge, "ramp": _ramp, "crater": _crater, "plane": _plane}

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from volest.errors import SceneError
+from volest.simulate.boards import boards, lay_boards
 from volest.simulate.heaps import base_form
 from volest.simulate.heightfield import HeightField
 from volest.simulate.pile import Floats, correlated_noise, cover_with, scatter
@@ -110,9 +111,11 @@ def _closed_form(scene: LoadScene, bed: Opening, x: Floats, y: Floats) -> Floats
 
 
 def _shape(scene: LoadScene, field: HeightField, rng: np.random.Generator) -> Floats:
-    """Base form, bags, lumps and texture; its level is arbitrary."""
+    """Base form, bags (or boxes, or sheets), lumps and texture; its level is arbitrary."""
     z = base_form(scene, field, rng)
-    if scene.bag_m > 0.0:
+    if scene.kind in ("boxes", "sheets"):
+        lay_boards(z, field, boards(rng, field, scene.bag_m or 0.6, scene.cover, thin=scene.kind == "sheets"), rng)
+    elif scene.bag_m > 0.0:
         cover_with(z, field, scatter(rng, field, scene.bag_m, scene.cover, low=0.45, flat=(0.35, 0.8)), rng)
     if scene.lump_m > 0.0:
         cover_with(z, field, scatter(rng, field, scene.lump_m, scene.cover * 0.6, low=0.25, flat=(0.3, 1.0)), rng)
@@ -125,7 +128,7 @@ def _shape(scene: LoadScene, field: HeightField, rng: np.random.Generator) -> Fl
 def envelope_m(scene: LoadScene, bed: Opening, x: Floats, y: Floats) -> Floats:
     """The greatest height that stands: rising from the rims, and from the headboard's top where there is one."""
     x0, x1, y0, y1 = bed.footprint_m
-    coarse = scene.bag_m > 0.0 or scene.lump_m > 0.0
+    coarse = scene.bag_m > 0.0 or scene.lump_m > 0.0 or scene.kind in ("boxes", "sheets")
     slope = RIM_SLOPE if coarse else math.tan(math.radians(scene.repose_deg))
     front = x1 - x + bed.headboard_m / slope
     side = np.minimum(y1 - y, y - y0) + scene.overhang_m

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from volest.simulate.heightfield import HeightField
 
-__all__ = ["Floats", "correlated_noise", "cover_with", "scatter"]
+__all__ = ["Floats", "correlated_noise", "cover_with", "scatter", "window"]
 
 Floats = NDArray[np.float64]
 
@@ -52,9 +52,9 @@ def cover_with(z: Floats, field: HeightField, bodies: Floats, rng: np.random.Gen
     blunt = rng.uniform(2.0, 4.0, len(bodies))
     sunk = rng.uniform(0.0, 0.35, len(bodies))
     for (cx, cy, a, b, height, turn), power, sink in zip(bodies, blunt, sunk, strict=True):
-        window = _window(z.shape, field, cx, cy, max(a, b))
-        x = field.x0_m + field.dx_m * np.arange(window[1].start, window[1].stop)[None, :] - cx
-        y = field.y0_m + field.dy_m * np.arange(window[0].start, window[0].stop)[:, None] - cy
+        around = window(z.shape, field, cx, cy, max(a, b))
+        x = field.x0_m + field.dx_m * np.arange(around[1].start, around[1].stop)[None, :] - cx
+        y = field.y0_m + field.dy_m * np.arange(around[0].start, around[0].stop)[:, None] - cy
         p = (
             np.abs((x * np.cos(turn) + y * np.sin(turn)) / a) ** power
             + np.abs((y * np.cos(turn) - x * np.sin(turn)) / b) ** power
@@ -62,14 +62,15 @@ def cover_with(z: Floats, field: HeightField, bodies: Floats, rng: np.random.Gen
         inside = p < 1.0
         if not inside.any():
             continue
-        ground = z[window]
+        ground = z[around]
         tilt_x, tilt_y = _tilt(ground[inside], (x + 0.0 * y)[inside], (y + 0.0 * x)[inside])
         bearing = float(np.mean(ground[inside])) + tilt_x * x + tilt_y * y
         top = bearing + height * (np.where(inside, 1.0 - p, 0.0) ** (1.0 / power) - sink)
-        z[window] = np.where(inside, np.maximum(ground, top), ground)
+        z[around] = np.where(inside, np.maximum(ground, top), ground)
 
 
-def _window(shape: tuple[int, ...], field: HeightField, cx: float, cy: float, reach: float) -> tuple[slice, slice]:
+def window(shape: tuple[int, ...], field: HeightField, cx: float, cy: float, reach: float) -> tuple[slice, slice]:
+    """Rows and columns of the field within reach of a place."""
     i0, i1 = int((cx - reach - field.x0_m) / field.dx_m), int((cx + reach - field.x0_m) / field.dx_m) + 2
     j0, j1 = int((cy - reach - field.y0_m) / field.dy_m), int((cy + reach - field.y0_m) / field.dy_m) + 2
     return slice(max(j0, 0), min(j1, shape[0])), slice(max(i0, 0), min(i1, shape[1]))

@@ -79,7 +79,10 @@ def _tree(triangles: Floats) -> tuple[NDArray[np.intp], Floats, Ints]:
         axis = int(np.argmax(np.ptp(middle[members], axis=0)))
         ranked = members[np.argsort(middle[members, axis], kind="stable")]
         half = len(ranked) // 2
-        links[node] = [build(ranked[:half]), build(ranked[half:])]
+        second = build(
+            ranked[half:]
+        )  # first in order as it is first off the stack: of faces at one range the first counts
+        links[node] = [build(ranked[:half]), second]
         return node
 
     if len(triangles):

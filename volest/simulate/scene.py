@@ -31,7 +31,10 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 XYZ = tuple[float, float, float]
 Side = Literal["left", "right", "front", "rear"]
-LoadKind = Literal["smooth", "rough", "flat", "peaked", "bags", "carryback", "none", "box", "wedge", "cone"]
+LoadKind = Literal[
+    "smooth", "rough", "flat", "peaked", "bags", "boxes", "sheets", "tipped", "compacted", "bulk", "carryback", "none",
+    "box", "wedge", "cone",
+]  # fmt: skip
 Profile = Literal["", "heaps", "ridge", "ramp", "crater", "plane"]
 
 
@@ -85,6 +88,8 @@ class BedScene(_Strict, frozen=True, kw_only=True):
     ribs: Ribs = Ribs()
     arches: tuple[Arch, ...] = ()
     corner_m: Annotated[float, Meta(ge=0, le=0.4)] = 0.0  # radius of the fillets in the four upright corners
+    chamfer_m: Annotated[float, Meta(ge=0, le=0.6)] = 0.0  # of the edges of the floor along the sides and the front
+    gate_post_m: tuple[NotNegative, NotNegative] = (0.0, 0.0)  # two posts of the tailgate: how far in, and how wide
     doghouse_m: tuple[NotNegative, NotNegative, NotNegative] = (0.0, 0.0, 0.0)  # box at the front wall, over the hoist
     bows: Annotated[int, Meta(ge=0, le=12)] = 0  # hoops across the top
     bow_rise_m: Annotated[float, Meta(ge=0, le=2)] = 0.6
@@ -103,7 +108,7 @@ class LoadScene(_Strict, frozen=True, kw_only=True):
     repose_deg: Annotated[float, Meta(ge=5, le=70)] = 35.0
     roughness_m: NotNegative = 0.0  # standard deviation of the fine texture
     lump_m: NotNegative = 0.0  # greatest size of single lumps
-    bag_m: NotNegative = 0.0  # greatest size of bags
+    bag_m: NotNegative = 0.0  # greatest size of bags, boxes and sheets
     cover: Share = 0.6  # part of the surface covered by lumps and bags
     height_m: NotNegative = 0.0
     overhang_m: Annotated[float, Meta(ge=0, le=0.5)] = 0.0  # how far the load may reach over the side walls
@@ -322,6 +327,8 @@ def _check_whole(scene: Any, source: str) -> None:
         _check_rays(sensor, source)
     if len(set(names)) != len(names):
         raise SceneError(f"{source}: sensor.id: found {names}, expected each name once")
+    if 2.0 * scene.bed.chamfer_m > min(scene.bed.height_m, 0.8 * scene.bed.width_m):
+        raise SceneError(f"{source}: bed.chamfer_m: found {scene.bed.chamfer_m}, expected less than half of the height")
     if scene.bed.ribs.depth_m * 4 > scene.bed.width_m:
         raise SceneError(
             f"{source}: bed.ribs.depth_m: found {scene.bed.ribs.depth_m}, expected less than a quarter of the width"

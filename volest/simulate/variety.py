@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from volest.simulate.breadth import WIDE_LOADS, wide_bed, wide_extras, wide_load, wide_material
 from volest.simulate.mounts import draw_pose_std, draw_sensor
 from volest.simulate.scene import Scene, scene_from_dict
 
@@ -26,21 +27,26 @@ def random_scene(
     mount: str | None = None,
     reference: bool | None = None,
     columns: int = 1024,
+    breadth: Literal["usual", "wide"] = "usual",
 ) -> Scene:
     """A scene drawn at random; what is named is fixed instead.
 
     load: a name in LOADS; sensor: in SENSORS; mount: in MOUNTS; columns: of os128, so that campaigns can go faster.
+    breadth: "wide" draws beds of 1 to 40 m3 and loads of all trades (WIDE_LOADS in volest.simulate.breadth).
     A scene without a scan of the empty bed has a bed that is nearly its nominal box, else nobody could measure it.
     """
-    kind = load or choose(rng, LOADS)
+    wide = breadth == "wide"
+    kind = load or choose(rng, WIDE_LOADS if wide else LOADS)
     device = sensor or choose(rng, SENSORS)
     place = mount or _mount_for(rng, device)
-    has_reference = bool(rng.random() < 0.75) if reference is None else reference
-    bed = _bed(rng) if has_reference else _plain_bed(rng)
+    share = 1.0 if wide else 0.75  # whose bed was scanned empty
+    has_reference = bool(rng.random() < share) if reference is None else reference
+    bed = _bed(rng) if has_reference or wide else _plain_bed(rng)
+    bed = wide_bed(rng, bed) if wide else bed
     places = place.split("+")
     std = draw_pose_std(rng, gate=len(places) == 1)
     sensors = [draw_sensor(rng, bed, device, where, std, columns) for where in places]
-    scene = {
+    scene: Table = {
         "seed": int(rng.integers(0, 2**31)),
         "truck_id": f"KT-{rng.integers(1000, 10000)}-SIM",
         "bed": bed,
@@ -52,6 +58,9 @@ def random_scene(
         "reference_pose": "anew" if std is not None and std["xyz_m"] >= 0.03 else "same",
         "merged": len(sensors) > 1 and bool(rng.random() < 0.15),
     }
+    if wide:
+        scene |= {"load": wide_load(rng, scene["load"]), "material": wide_material(rng, kind, scene["material"])}
+        scene |= wide_extras(rng, kind)
     return scene_from_dict(scene, "random scene")
 
 
