@@ -6,11 +6,11 @@ export PYTHON
 
 BIN := .venv/bin
 CMAKE := $(BIN)/cmake -S cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
-CXX_FILES = $$(find cpp benchmarks -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name '*.inl' \) -print)
+CXX_FILES = $$(find cpp benchmarks examples -path cpp/build -prune -o \( -name '*.cpp' -o -name '*.c' -o -name '*.h' -o -name '*.hpp' -o -name '*.inl' \) -print)
 
 MEASURED := build/bench
 
-.PHONY: help demo test campaign bench instructions lint format core sanitize fuzz library arm64 package wheels debs clean
+.PHONY: help demo test campaign bench instructions lint format core sanitize fuzz library firmware arm64 package wheels debs clean
 .NOTPARALLEL:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make format    put the sources into their format"
 	@echo "make core      build and test the C++ core alone"
 	@echo "make sanitize  the same under the address and undefined-behaviour sanitizers"
+	@echo "make firmware  build the example of firmware against the C library of this tree"
 	@echo "make fuzz      ten minutes of fuzzing for each door that takes bytes (half an hour)"
 	@echo "make library build the C library as docs/c.md tells, and try it"
 	@echo "make arm64     build it for arm64 and test it under QEMU"
@@ -90,6 +91,14 @@ fuzz: sanitize
 # Builds of the core beside x86-64 that are there, too, are tried under QEMU: run `make arm64` before.
 library: core
 	CMAKE=$(BIN)/cmake PYTHONPATH=. $(BIN)/python scripts/check_c_library.py cpp/build/release $(wildcard cpp/build/arm64)
+
+firmware:
+	@scripts/setup dev
+	$(CMAKE) -B cpp/build/library -DBUILD_TESTING=OFF
+	$(BIN)/cmake --build cpp/build/library
+	$(BIN)/cmake --install cpp/build/library --prefix cpp/build/prefix
+	$(subst -S cpp,-S examples/firmware,$(CMAKE)) -B cpp/build/firmware -DCMAKE_PREFIX_PATH="$(CURDIR)/cpp/build/prefix"
+	$(BIN)/cmake --build cpp/build/firmware
 
 ARM64 := -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc \
 	-DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64

@@ -13,8 +13,7 @@
 #include <sys/socket.h>
 #endif
 
-/* --- a line
- * ------------------------------------------------------------------------------------------------------ */
+/* --- a line --- */
 
 typedef struct reader {
   const char *at, *end;
@@ -85,8 +84,7 @@ can_kind can_parse(const char *line, size_t count, can_message *out) {
   return r.at == r.end ? CAN_DATA : CAN_NONE;
 }
 
-/* --- a log
- * ------------------------------------------------------------------------------------------------------- */
+/* --- a log --- */
 
 int can_log_open(can_log *log, const char *path) {
   memset(log, 0, sizeof *log);
@@ -133,8 +131,7 @@ int can_log_next(can_log *log, can_message *out) {
   return 0;
 }
 
-/* --- an interface
- * ------------------------------------------------------------------------------------------------ */
+/* --- an interface --- */
 
 #ifdef __linux__
 int can_open(const char *interface) {

@@ -102,8 +102,7 @@ void load_add_packet(load *l, const packet_points *packet) {
   if (packet->ends_turn) end_scan(l);
 }
 
-/* --- a line of JSON
- * ---------------------------------------------------------------------------------------------- */
+/* --- a line of JSON --- */
 
 typedef struct text {
   char *at;

@@ -61,8 +61,7 @@ static void print(const char *line, size_t count) {
   }
 }
 
-/* --- start
- * ------------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
 static int open_sensor(void) {
   static char text[MOST_BEAMS_TEXT];
@@ -116,8 +115,7 @@ static void set_clock(void) {
   next_report_s = origin_s + PERIOD_S;
 }
 
-/* --- the loop
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 /* The time of the recording, or since the start. */
 static double now(void) {

@@ -21,8 +21,7 @@ static uint32_t little16(const uint8_t *at) { return (uint32_t)at[1] << 8 | at[0
 
 static uint32_t little32(const uint8_t *at) { return little16(at + 2) << 16 | little16(at); }
 
-/* --- the sensor's description
- * ------------------------------------------------------------------------------------ */
+/* --- the sensor's description --- */
 
 /* The text behind a word at the start of a line, NULL where the line begins otherwise. */
 static const char *after(const char *line, const char *word) {
@@ -107,8 +106,7 @@ const char *ouster_init(ouster *o, const char *text) {
   return NULL;
 }
 
-/* --- a packet
- * ---------------------------------------------------------------------------------------------------- */
+/* --- a packet --- */
 
 static void read_column(const ouster *o, const uint8_t *column, uint32_t number, packet_points *out) {
   const double encoder = 2.0 * acos(-1.0) * (1.0 - (double)number / (double)o->columns);
