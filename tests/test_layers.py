@@ -19,7 +19,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["edge"],
-    ["commission", "demo", "evaluate", "track"],
+    ["commission", "demo", "evaluate", "report", "track"],
     ["page", "scoreplot"],
     ["picture", "scoretable"],
     ["score", "table"],
@@ -28,7 +28,8 @@ LAYERS = [
     ["simulate"],
     ["calibration", "network"],
     ["volest"],
-    ["load"],
+    ["interfaces"],
+    ["load", "rows"],
     ["estimator"],
     ["drift", "tare", "weighbridge"],
     ["tickets"],
@@ -44,12 +45,14 @@ LAYERS = [
     ["io", "motion"],
     ["catalogue", "pointcloud", "quantity", "voxels"],
     ["schema"],
-    ["_core", "_version", "errors", "jit", "progress"],
+    ["_core", "_version", "durable", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 HEAVY = {
     "can",
     "cantools",
+    "distributed",
+    "fsspec",
     "laspy",
     "lazrs",
     "llvmlite",
@@ -58,12 +61,13 @@ HEAVY = {
     "numba",
     "open3d",
     "ouster",
+    "pyarrow",
     "pye57",
     "rich",
     "rosbags",
     "scipy",
 }
-HEAVY |= {"httpx", "paho", "trimesh", "velodyne_decoder"}
+HEAVY |= {"babel", "duckdb", "httpx", "jinja2", "paho", "trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

@@ -103,11 +103,22 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
     evaluate.set_defaults(run=_evaluate)
 
+    report = verbs.add_parser("report", help="tables, pictures and indicators from results", allow_abbrev=False)
+    report.add_argument("results", type=Path, metavar="DIR", help="dataset that volest batch wrote")
+    report.add_argument("-o", "--output", default="volest-report", type=Path, metavar="OUT", help="folder to write to")
+    report.add_argument("--language", choices=("en", "id"), default="en", help="en: English; id: Indonesian")
+    report.add_argument("--compare", type=Path, metavar="OTHER", help="the same loads by another version")
+    report.add_argument("--indicators", type=Path, metavar="FILE", help="more indicators, as TOML")
+    report.add_argument("--city", type=Path, metavar="FILE", help="the city's name, districts, composition, as TOML")
+    report.add_argument("--ngsi-ld", type=Path, metavar="FILE", help="write FIWARE entities, as JSON")
+    report.add_argument("--sipsn", type=Path, metavar="FILE", help="write the national table, as CSV; needs --city")
+    report.set_defaults(run=_report)
+
     demo = verbs.add_parser("demo", help="estimate the loads that come with the package", allow_abbrev=False)
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, commission, simulate, track, edge, evaluate, demo):
+    for verb in (estimate, commission, simulate, track, edge, evaluate, report, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -221,6 +232,26 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from volest.scoretable import print_score
 
     print_score(score, Console(highlight=False))
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from volest.progress import Progress
+    from volest.report import report
+
+    with Progress() as progress:
+        summary = report(
+            arguments.results,
+            arguments.output,
+            language=arguments.language,
+            compare=arguments.compare,
+            indicators=arguments.indicators,
+            city=arguments.city,
+            ngsi_ld=arguments.ngsi_ld,
+            sipsn=arguments.sipsn,
+            tell=progress.tell,
+        )
+    print(f"{summary.page}: {summary.loads} loads, {summary.rejected} of them rejected")
     return 0
 
 
