@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "volest"
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["serve"],
     ["edge"],
     ["commission", "demo", "evaluate", "report", "track"],
     ["page", "scoreplot"],
@@ -67,6 +68,7 @@ HEAVY = {
     "rosbags",
     "scipy",
 }
+HEAVY |= {"alembic", "fastapi", "prometheus_client", "psycopg", "sqlalchemy", "starlette", "uvicorn"}
 HEAVY |= {"babel", "duckdb", "httpx", "jinja2", "paho", "trimesh", "velodyne_decoder"}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""

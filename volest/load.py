@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,36 @@ from volest.truck import Truck
 from volest.weight import gross_mass
 from volest.wetness import Evidence
 
-__all__ = ["estimate_files"]
+__all__ = ["PreparedTruck", "estimate_files"]
+
+SMALL_BYTES = 1 << 23
+
+
+class PreparedTruck:
+    """A truck from its file, the digests of the files that describe it, and its estimator, made when first needed.
+
+    Raises TruckError for a truck file that cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.truck = Truck.load(path)
+        self.files = [(f"reference {name or ''}", file, _sha256(file)) for name, file in self.truck.bed.reference]
+        self.files.append(("truck", path, _sha256(path)))
+        told = self.truck.scale.files if self.truck.scale is not None else ()
+        self.formats = [("weight's format", file, _sha256(file)) for file in told]
+        self._estimator: Estimator | InputError | None = None
+
+    @property
+    def estimator(self) -> Estimator:
+        """The same at each call; raises what making it raised."""
+        if self._estimator is None:
+            try:
+                self._estimator = Estimator(self.truck)
+            except InputError as error:
+                self._estimator = error
+        if isinstance(self._estimator, InputError):
+            raise self._estimator
+        return self._estimator
 
 
 def estimate_files(
@@ -31,27 +61,30 @@ def estimate_files(
     *,
     rain_mm: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    prepare: Callable[[Path], PreparedTruck] = PreparedTruck,
 ) -> Result:
     """The result of one load; `scans` are "PATH" or "SENSOR=PATH", `weight` a number in kg or the name of a file,
     `rain_mm` the rain that the load took up since it lay open.
 
-    Paths are relative to `directory`; `tell` hears what is being done. A scan that cannot be read gives a result with
-    the status `rejected`; a truck file, weight or sensor id that cannot be used raises InputError.
+    Paths are relative to `directory`; `tell` hears what is being done; `prepare` may keep trucks that it knows. A scan
+    that cannot be read gives a result with the status `rejected`; a truck file, weight or sensor id that cannot be used
+    raises InputError.
     """
     started = time.perf_counter()
     evidence = Evidence(rain_mm=rain_mm)
-    truck = Truck.load(directory / truck_file)
+    prepared = prepare(directory / truck_file)
+    truck = prepared.truck
     frames = _distinct([_frame(text, truck, directory) for text in scans])
     source = _weight(weight, truck, directory)
     gross = None if source is None or truck.scale is None else gross_mass(source, truck.scale)
-    inputs = _Inputs(truck, frames, source)
+    inputs = _Inputs(prepared, frames, source)
     try:
         clouds: dict[str, list[NDArray[np.floating]]] = {}
         for frame in frames:
             tell(f"reading {select(frame.path).name}")
             clouds.setdefault(frame.sensor_id, []).append(read_points(frame.path).xyz)
         tell("preparing the empty bed")
-        estimator = Estimator(truck)
+        estimator = prepared.estimator
         read = time.perf_counter()
         tell("estimating")
         result = estimator.estimate(clouds, gross, inputs.load_id, evidence=evidence)
@@ -114,15 +147,10 @@ def _weight(text: str | None, truck: Truck, directory: Path) -> float | Path | N
 class _Inputs:
     """Digests of all files that a result comes from, and the load's id made of them."""
 
-    def __init__(self, truck: Truck, frames: list[_Frame], weight: float | Path | None) -> None:
-        files = [(f"reference {sensor_id or ''}", path, _sha256(path)) for sensor_id, path in truck.bed.reference]
-        files += [(f"scan {frame.sensor_id}", frame.path, frame.digest) for frame in frames]
-        if truck.path is not None:
-            files.append(("truck", truck.path, _sha256(truck.path)))
+    def __init__(self, prepared: PreparedTruck, frames: list[_Frame], weight: float | Path | None) -> None:
+        files = prepared.files + [(f"scan {frame.sensor_id}", frame.path, frame.digest) for frame in frames]
         if isinstance(weight, Path):
-            files.append(("weight", weight, _sha256(weight)))
-            told = truck.scale.files if truck.scale is not None else ()
-            files += [("weight's format", path, _sha256(path)) for path in told]
+            files += [("weight", weight, _sha256(weight)), *prepared.formats]
         contents = [f"{role} {digest + select(path).part if digest else path}" for role, path, digest in files]
         contents += [f"weight {weight!r}"] if isinstance(weight, float) else []
         self.load_id = hashlib.sha256("\n".join(sorted(contents)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -143,7 +171,9 @@ def _sha256(path: Path) -> str | None:
             return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
         if not path.is_file():
             return None
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size <= SMALL_BYTES:
+                return hashlib.sha256(file.readall()).hexdigest()  # file_digest clears 256 kB for each file
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-__all__ = ["FIELDS", "Loads"]
+__all__ = ["FIELDS", "READ", "Loads", "derived_view"]
 
 MEMORY = "512MB"
 THREADS = 1  # sums of floats then come in the same order in every run, and so do the last digits
@@ -50,6 +50,13 @@ _FROM_DERIVED = {
     "half_empty": f"coalesce(estimated AND NOT residue AND fill_ratio < {HALF}, false)",
 }
 FIELDS = (*READ, *_DERIVED, *_FROM_DERIVED)
+
+
+def derived_view(name: str) -> str:
+    """SQL that makes the view NAME of all FIELDS over the table NAME_rows."""
+    derived = ", ".join(f"{sql} AS {field}" for field, sql in _DERIVED.items())
+    further = ", ".join(f"{sql} AS {field}" for field, sql in _FROM_DERIVED.items())
+    return f"CREATE VIEW {name} AS SELECT *, {further} FROM (SELECT *, {derived} FROM {name}_rows)"
 
 
 class Loads:
@@ -104,11 +111,7 @@ class Loads:
             raise source.error or InputError(f"{directory}: cannot be read: {' '.join(str(error).split())}") from None
         finally:
             self.connection.unregister("source_rows")
-        derived = ", ".join(f"{sql} AS {field}" for field, sql in _DERIVED.items())
-        further = ", ".join(f"{sql} AS {field}" for field, sql in _FROM_DERIVED.items())
-        self.connection.execute(
-            f"CREATE VIEW {name} AS SELECT *, {further} FROM (SELECT *, {derived} FROM {name}_rows)"
-        )
+        self.connection.execute(derived_view(name))
         self._check(name, directory)
 
     def _check(self, name: str, directory: Path) -> None:
