@@ -46,7 +46,7 @@ class Scans:
                 self._files.put_file(str(file), self._url(name))
             os.replace(file, place)
             _sync_folder(place.parent)
-        else:
+        elif file != place:
             file.unlink()
 
     def path(self, name: str) -> Path | None:

@@ -8,7 +8,7 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from volest.errors import InputError
 from volest.serve.crew import Crew
+from volest.serve.events import Event
 from volest.serve.figures import Figures
 from volest.serve.fleet import Fleet
 from volest.serve.metrics import Metrics
@@ -89,6 +90,13 @@ class Service:
         """Minutes from UTC to the service's own time zone."""
         offset = datetime.fromtimestamp(time_us * 1e-6, UTC).astimezone(self.settings.timezone).utcoffset()
         return 0 if offset is None else int(offset.total_seconds() // 60)
+
+    def committed(self, told: Sequence[Event], new: Sequence[bool]) -> None:
+        """Events were committed: count them, and wake the stream."""
+        for event, is_new in zip(told, new, strict=True):
+            self.metrics.events.labels(event.kind, "new" if is_new else "known").inc()
+        if any(is_new and event.load is not None for event, is_new in zip(told, new, strict=True)):
+            self.stream.notify()
 
     def refused(self, address: str) -> None:
         """A token that is not known was shown."""

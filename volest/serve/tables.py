@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-__all__ = ["audit", "events", "jobs", "loads", "metadata", "tokens", "trucks", "truck_versions"]
+__all__ = ["audit", "events", "jobs", "loads", "metadata", "tokens", "truck_versions", "trucks"]
 
 # SQLite counts only what is called INTEGER.
 Counted = BigInteger().with_variant(Integer(), "sqlite")

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from volest.errors import InputError
 from volest.load import PreparedTruck, estimate_files
 from volest.result import Result
 from volest.rows import to_row
+from volest.truck import Truck
 
 __all__ = ["main"]
 
@@ -76,17 +77,17 @@ class Bench:
         """What a truck's file says that the service wants to know."""
         prepared = self.prepared(Path(task["truck"]))
         truck = prepared.truck
-        estimator = prepared.estimator
         scale, limits, commissioned = truck.scale, truck.limits, truck.commissioned
         return {
             "truck_id": truck.id,
             "sensors": list(truck.sensor_ids),
-            "struck_capacity_m3": float(estimator.integral().struck_capacity),
+            "struck_capacity_m3": _struck_m3(prepared),
             "bed_m": [truck.bed.length_m, truck.bed.width_m, truck.bed.height_m],
             "tare_kg": None if scale is None else scale.tare_kg,
             "max_gross_kg": None if limits is None else limits.max_gross_kg,
             "commissioned": commissioned is not None,
             "has_reference": commissioned is not None or bool(truck.bed.reference),
+            "beside": [] if scale is None else [path.name for path in scale.files],
         }
 
     def scene(self, task: dict[str, Any], _: Tell) -> Answer:
@@ -94,6 +95,46 @@ class Bench:
         from volest.serve.scene import packed
 
         return packed(self.prepared(Path(task["truck"])), task["scans"], Path(task["output"]))
+
+    def drift(self, task: dict[str, Any], _: Tell) -> Answer:
+        """What drifted over the loads of a truck, columns of numbers; and what of it would still go unseen."""
+        from volest.drift import LoadSeries, find_drift
+
+        length_m, width_m, _height_m = task["bed_m"]
+        found = find_drift(LoadSeries(**task["series"], area_m2=length_m * width_m))
+        mean_kg = sum(task["series"]["net_kg"]) / len(task["series"]["net_kg"])
+        height, gain = found.linear["sensor_height"], found.linear["scale"]
+        flags = [] if found.kind is None else ["sensor_drift" if found.kind == "sensor_height" else "scale_drift"]
+        return {
+            "sensor_m": height.to_dict(),
+            "scale_kg": {name: mean_kg * value for name, value in gain.to_dict().items()},
+            "loads": found.loads,
+            "since": found.since_time_s,
+            "flags": flags,
+        }
+
+    def commission(self, task: dict[str, Any], tell: Tell) -> Answer:
+        """A truck.volest from scans of the empty bed."""
+        from volest.commission import commission
+
+        scans = [f"{sensor}={path}" if sensor else path for sensor, path, _ in task["scans"]]
+        truck = Truck.load(task["truck"]).with_reference(scans)
+        summary = commission(truck, task["output"], loads=task["loads"], jobs=task["jobs"], tell=tell)
+        return asdict(summary)
+
+
+def _struck_m3(prepared: PreparedTruck) -> float:
+    """By the scans of the empty bed; without them, by its nominal dimensions."""
+    from volest.io import read_points
+    from volest.io.mesh import is_mesh
+
+    bed, estimator = prepared.truck.bed, prepared.estimator
+    clouds: dict[str, list[Any]] = {}
+    for sensor, path in bed.reference:
+        if not is_mesh(path):
+            clouds.setdefault(sensor or "", []).append(read_points(path).xyz)
+    found = estimator.estimate(clouds).struck_capacity_m3 if clouds else None
+    return found or bed.length_m * bed.width_m * bed.height_m
 
 
 def _plainly(text: str, task: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 
 from volest.serve.problems import ProblemError
 from volest.serve.routes.answers import PROBLEMS, json_answer
-from volest.serve.routes.loads import filter_of
+from volest.serve.routes.filters import filter_of
 from volest.serve.security import Reader
 
 __all__ = ["router"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 import re
+import secrets
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -11,8 +14,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from volest.serve.intake import Form, Part, read_form
 from volest.serve.measuring import Told, measure
 from volest.serve.problems import ProblemError
-from volest.serve.records import Filter, document, find_load, list_loads, summary
+from volest.serve.records import document, find_load, list_loads, summary
 from volest.serve.routes.answers import PROBLEMS, form, json_answer
+from volest.serve.routes.exports import CSV, MOST_ROWS, PARQUET, exported
+from volest.serve.routes.filters import filter_of
 from volest.serve.security import Edge, Reader
 from volest.serve.times import parse_time
 
@@ -115,26 +120,20 @@ async def get_loads(
     status: Literal["ok", "degraded", "rejected"] | None = None,
     since: str | None = None,
     until: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Annotated[int | None, Query(ge=1, le=500, description="50; of a file all, 20,000 at most")] = None,
     cursor: Annotated[str | None, Query(max_length=50)] = None,
 ) -> Response:
     wanted = filter_of(since, until, truck_id=truck_id, district=district, status=status)
     store = request.app.state.service.store
-    rows, following = await store.reading(lambda c: list_loads(c, wanted, limit, cursor))
-    return json_answer({"items": [summary(row) for row in rows], "next": following})
-
-
-def filter_of(since: str | None, until: str | None, **equal: Any) -> Filter:
-    """Which loads a query means; the nul character, which PostgreSQL refuses, is in none."""
-    told = {name: value for name, value in equal.items() if value is not None}
-    for name, value in told.items():
-        if "\0" in value:
-            raise ProblemError(422, f"{name}: found a nul character, expected none", place=name)
-    return Filter(
-        equal=told,
-        since_us=None if since is None else parse_time(since, "since")[0],
-        until_us=None if until is None else parse_time(until, "until")[0],
-    )
+    accepted = request.headers.get("accept", "")
+    kind = next((kind for kind in (CSV, PARQUET) if kind in accepted), None)
+    most = limit or (50 if kind is None else MOST_ROWS)
+    rows, following = await store.reading(lambda c: list_loads(c, wanted, most, cursor))
+    if kind is None:
+        return json_answer({"items": [summary(row) for row in rows], "next": following})
+    content = await asyncio.get_running_loop().run_in_executor(None, exported, rows, kind)
+    headers = {"Content-Disposition": f'attachment; filename="loads.{"csv" if kind == CSV else "parquet"}"'}
+    return Response(content, headers=headers | ({"X-Next-Cursor": following} if following else {}), media_type=kind)
 
 
 @router.get("/loads/{load_id}", summary="One load with its whole result")
@@ -148,3 +147,29 @@ async def stored(request: Request, load_id: str) -> Any:
     if row is None:
         raise ProblemError(404, f"there is no load {load_id}")
     return row
+
+
+@router.get("/loads/{load_id}/scene", summary="Bed, surface and points for a 3-D view; docs/serve.md has the format")
+async def get_scene(request: Request, _: Reader, load_id: LoadId) -> Response:
+    content = await scene_of(request.app.state.service, await stored(request, load_id))
+    return Response(content, media_type="application/octet-stream")
+
+
+async def scene_of(service: Any, row: Any) -> bytes:
+    """The scene of a stored load; ProblemError 404 where its scans are not kept or show nothing."""
+    frames = json.loads(row.scans)
+    loop = asyncio.get_running_loop()
+    paths = [await loop.run_in_executor(service.files, service.scans.path, kept) for _, kept in frames]
+    if not paths or None in paths or row.status == "rejected":
+        raise ProblemError(404, f"there are no scans of load {row.load_id} that show it")
+    truck = await service.fleet.file(row.truck_version)
+    output = service.incoming / secrets.token_hex(16)
+    scans = [(sensor, str(path), kept) for (sensor, kept), path in zip(frames, paths, strict=True)]
+    try:
+        await service.crew.do(
+            {"kind": "scene", "truck": str(truck), "scans": scans, "output": str(output), "names": []}
+        )
+        content: bytes = await loop.run_in_executor(service.files, output.read_bytes)
+        return content
+    finally:
+        output.unlink(missing_ok=True)
