@@ -17,7 +17,7 @@ from volest._version import __version__
 from volest.serve import problems
 from volest.serve.gate import Gate
 from volest.serve.problems import ProblemError
-from volest.serve.routes import about, events, exports, figures, loads, stream, tokens, trucks
+from volest.serve.routes import about, events, exports, figures, jobs, loads, stream, tickets, tokens, trucks
 from volest.serve.service import Service
 
 __all__ = ["application"]
@@ -47,7 +47,7 @@ def application(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for part in (loads, trucks, figures, stream, events, exports, tokens, about):
+    for part in (loads, trucks, jobs, figures, stream, events, exports, tickets, tokens, about):
         app.include_router(part.router)
     _show_page(app)
     app.add_middleware(Gate, settings=service.settings, metrics=service.metrics)

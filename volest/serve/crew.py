@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from volest.serve.settings import Limits
 __all__ = ["Crew", "WorkerError"]
 
 START_S = 60.0
-MOST_ANSWER_BYTES = 8 << 20
+LONG_S = 6 * 3600.0
 Tell = Callable[[int, int], None]
 _log = logging.getLogger("volest.serve")
 
@@ -72,6 +73,19 @@ class Crew:
             self._pace_s += 0.05 * ((time.monotonic() - started) / max(self.waiting, 1) - self._pace_s)
             self.waiting -= 1
 
+    async def alone(self, task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+        """A long task in a process of its own, which hinders no other and gives way to all; cancelled, it ends."""
+        worker = _Worker(self._limits, nice=10)
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="alone")
+        try:
+            return await loop.run_in_executor(thread, worker.do, task, LONG_S, tell)
+        except WorkerError as error:
+            raise ProblemError(422, f"cannot be worked on: {error}") from None
+        finally:
+            worker.kill()
+            thread.shutdown(wait=False)
+
     def _do(self, task: dict[str, Any]) -> dict[str, Any]:
         worker = self._idle.get()
         try:
@@ -93,8 +107,8 @@ class Crew:
 class _Worker:
     """One process, started when it is needed and again when it died."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, nice: int = 0) -> None:
+        self._limits, self._nice = limits, nice
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
 
@@ -102,7 +116,9 @@ class _Worker:
         if self._process is not None and self._process.poll() is None:
             return
         environment = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-        arguments = [str(number) for number in (self._limits.memory_bytes, os.getpid(), self._limits.points)]
+        arguments = [
+            str(number) for number in (self._limits.memory_bytes, os.getpid(), self._limits.points, self._nice)
+        ]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "volest.serve.worker", *arguments],
             stdin=subprocess.PIPE,
@@ -155,11 +171,16 @@ class _Worker:
         self.stop()
         raise WorkerError(why)
 
+    def kill(self) -> None:
+        """End the process with all that it began; whoever waits for it finds out."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def stop(self) -> None:
+        self.kill()
         process, self._process = self._process, None
         if process is not None:
-            with contextlib.suppress(OSError):
-                process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:

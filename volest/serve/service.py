@@ -21,6 +21,7 @@ from volest.serve.crew import Crew
 from volest.serve.events import Event
 from volest.serve.figures import Figures
 from volest.serve.fleet import Fleet
+from volest.serve.jobs import Jobs
 from volest.serve.metrics import Metrics
 from volest.serve.scans import Scans
 from volest.serve.security import Rates, Tokens
@@ -53,6 +54,7 @@ class Service:
         self.files = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
         self.rates, self.open_rates = Rates(limits.per_s), Rates(limits.open_per_s)
         self.stream, self.metrics, self.figures = Stream(self.store), Metrics(), Figures(self.store)
+        self.jobs = Jobs(self)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -63,6 +65,8 @@ class Service:
         await self.stream.start()
         self.beside(self.stream.run())
         self.crew.warm()
+        for kind in ("loads", "commission"):
+            self.beside(self.jobs.run(kind))
 
     async def stop(self) -> None:
         """End it; what was acknowledged is committed already."""

@@ -151,6 +151,7 @@ def main() -> int:
     if os.getppid() != parent:  # it ended before this was asked for
         return 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(int(sys.argv[4]))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     output = os.fdopen(os.dup(1), "wb")
