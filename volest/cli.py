@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -281,7 +282,10 @@ def _serve(arguments: argparse.Namespace) -> int:
         if (error.name or "").startswith("volest"):
             raise
         raise MissingExtraError("volest serve", "server") from error
-    run(Settings.of(arguments))
+    with tempfile.TemporaryDirectory(prefix="volest-demo-") as folder:
+        if arguments.demo and arguments.data is None:
+            arguments.data = Path(folder)
+        run(Settings.of(arguments))
     return 0
 
 

@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,12 +23,19 @@ from volest.errors import InputError
 from volest.serve.problems import ProblemError
 from volest.serve.settings import Limits
 
-__all__ = ["Crew", "WorkerError"]
+__all__ = ["Aside", "Crew", "WorkerError"]
 
 START_S = 60.0
 LONG_S = 6 * 3600.0
 Tell = Callable[[int, int], None]
 _log = logging.getLogger("volest.serve")
+
+
+class Aside(Protocol):
+    """What does a task, and tells how far it is."""
+
+    async def __call__(self, task: dict[str, Any], tell: Tell | None = None) -> dict[str, Any]:
+        """What the task answers."""
 
 
 class WorkerError(Exception):
@@ -73,15 +81,20 @@ class Crew:
             self._pace_s += 0.05 * ((time.monotonic() - started) / max(self.waiting, 1) - self._pace_s)
             self.waiting -= 1
 
-    async def alone(self, task: dict[str, Any], tell: Tell) -> dict[str, Any]:
-        """A long task in a process of its own, which hinders no other and gives way to all; cancelled, it ends."""
-        worker = _Worker(self._limits, nice=10)
-        loop = asyncio.get_running_loop()
-        thread = ThreadPoolExecutor(1, thread_name_prefix="alone")
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[Aside]:
+        """A process for long tasks, which hinders no other and gives way to all; it ends with the context."""
+        worker, loop = _Worker(self._limits, nice=10), asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="aside")
+
+        async def do(task: dict[str, Any], tell: Tell | None = None) -> dict[str, Any]:
+            try:
+                return await loop.run_in_executor(thread, worker.do, task, LONG_S, tell)
+            except WorkerError as error:
+                raise ProblemError(422, f"cannot be worked on: {error}") from None
+
         try:
-            return await loop.run_in_executor(thread, worker.do, task, LONG_S, tell)
-        except WorkerError as error:
-            raise ProblemError(422, f"cannot be worked on: {error}") from None
+            yield do
         finally:
             worker.kill()
             thread.shutdown(wait=False)

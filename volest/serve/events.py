@@ -54,17 +54,18 @@ def read_event(body: bytes, offset_min: int = 0) -> Event:
     if not isinstance(told, dict):
         raise InputError("event: found no object, expected one")
     _expect("schema", told.get("schema"), told.get("schema") == EVENT_SCHEMA, EVENT_SCHEMA)
-    name, truck_id, seq, kind = (told.get(key) for key in ("id", "truck_id", "seq", "kind"))
+    found: list[Any] = [told.get(key) for key in ("id", "truck_id", "seq", "kind")]
+    name, truck_id, seq, kind = found
     _expect("id", name, isinstance(name, str) and EVENT_ID.match(name), "16 hexadecimal digits")
     _expect("truck_id", truck_id, isinstance(truck_id, str) and NO_CONTROL.match(truck_id), "1 to 200 characters")
     _expect("seq", seq, type(seq) is int and 0 <= seq < 2**62, "a whole number from 0 on")
     _expect("kind", kind, kind in KINDS, " or ".join(KINDS))
-    content = told.get(kind)
+    content: Any = told.get(kind)
     _expect(str(kind), content, isinstance(content, dict), "an object")
     load = None
     if kind == "entry" and content.get("kind") == "load":
-        load = _load(str(name), str(truck_id), content, told.get("recorded"), offset_min)
-    return Event(str(name), str(truck_id), int(seq), str(kind), content, body, load)
+        load = _load(name, truck_id, content, told.get("recorded"), offset_min)
+    return Event(name, truck_id, seq, kind, content, body, load)
 
 
 def _expect(key: str, found: Any, holds: Any, expected: str) -> None:
@@ -89,7 +90,7 @@ def _load(name: str, truck_id: str, entry: dict[str, Any], recorded: Any, offset
         waste_class=entry["waste_class"] if entry.get("waste_class") in ("wet", "dry", "mixed") else None,
         reasons=tuple(_texts(entry, "reasons")),
     )
-    told = {"time": _time_us(entry, recorded), "utc_offset_min": offset_min}
+    told: dict[str, Any] = {"time": _time_us(entry, recorded), "utc_offset_min": offset_min}
     told |= {"lat": _number(entry, "lat", -90.0, 90.0), "lon": _number(entry, "lon", -180.0, 180.0)}
     return {
         "load_id": name,

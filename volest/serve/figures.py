@@ -100,7 +100,8 @@ class Figures(Loads):
             self._catch_up()
             whole = self._grouped("'all'", where)
             flags = self.rows(
-                f"SELECT flag, count(*) AS n FROM (SELECT unnest(flags) AS flag FROM loads WHERE {where}) GROUP BY 1 ORDER BY 2 DESC, 1"
+                f"SELECT flag, count(*) AS n FROM (SELECT unnest(flags) AS flag FROM loads WHERE {where}) "
+                "GROUP BY 1 ORDER BY 2 DESC, 1"
             )
             hours = self.rows(f"SELECT hour AS h, sum(volume_m3) AS v FROM loads WHERE load AND {where} GROUP BY 1")
             trucks = self.row(f"SELECT count(DISTINCT truck_id) AS n FROM loads WHERE {where}")["n"]

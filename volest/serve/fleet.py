@@ -60,7 +60,7 @@ class Fleet:
         folder = self._folder / version
         if not folder.exists():
             self._lay_out(folder, json.loads(row.files))
-        return folder / row.main
+        return folder / str(row.main)
 
     def _lay_out(self, folder: Path, files: dict[str, str]) -> None:
         coming = Path(tempfile.mkdtemp(dir=self._folder, prefix=".new-"))

@@ -16,7 +16,8 @@ __all__ = ["Gate"]
 
 SMALL_BYTES = 1 << 20
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -118,6 +119,6 @@ class _Passage:
             added += [_HSTS] if self._tls else []
             added += [] if b"cache-control" in known else [(b"cache-control", b"no-store")]
             added += [(b"connection", b"close")] if not self._whole and self.status >= 400 else []
-            message = message | {"headers": [*message["headers"], *added]}
+            message = {**message, "headers": [*message["headers"], *added]}
         async with asyncio.timeout(self._limits.dawdle_s * 3):
             await self._send(message)

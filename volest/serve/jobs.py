@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +74,9 @@ class Jobs:
 
     async def _do(self, row: Row[Any]) -> None:
         await self._change(row.job_id, state="running")
-        work = {"loads": self._loads, "commission": self._commission}[row.kind]
+        kinds: dict[str, Callable[..., Any]] = {"loads": self._loads, "commission": self._commission}
         try:
-            result = await work(row, json.loads(row.order))
+            result = await kinds[row.kind](row, json.loads(row.order))
         except (ProblemError, InputError) as error:
             await self._change(row.job_id, state="failed", problem=json.dumps(_problem(error)))
         except asyncio.CancelledError:
@@ -125,13 +126,14 @@ class Jobs:
         parts = [(sensor, await self._part(kept, name)) for sensor, kept, name in order["scans"]]
         output = service.incoming / f"{secrets.token_hex(16)}.volest"
         scans = [(sensor, str(part.path), part.name) for sensor, part in parts]
-        task = {"kind": "commission", "truck": str(truck), "scans": scans, "output": str(output)}
+        task: dict[str, Any] = {"kind": "commission", "truck": str(truck), "scans": scans, "output": str(output)}
         task |= {"loads": order["loads"], "jobs": max(1, service.crew.count // 2)}
         task |= {"names": [(path, name) for _, path, name in scans]}
         progress = {"done": 0}
         reporter = loop.create_task(self._tell(row.job_id, progress))
         try:
-            summary = await service.crew.alone(task, lambda done, _: progress.update(done=done))
+            async with service.crew.aside() as do:
+                summary = await do(task, lambda done, _: progress.update(done=done))
         finally:
             reporter.cancel()
         await self._take(Who(row.sender, "operator", ""), truck_id, truck.parent, output)

@@ -116,7 +116,8 @@ def _who(request: Request) -> Who:
         service.refused(address)
         raise ProblemError(401, "found a token that is not known, or was taken back")
     service.rates.take(found[0])
-    return Who(*found, address)
+    name, role = found
+    return Who(name, role, address)
 
 
 def _with_role(*roles: Role) -> Any:

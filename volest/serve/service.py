@@ -8,7 +8,7 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +18,13 @@ import sqlalchemy as sa
 
 from volest.errors import InputError
 from volest.serve.crew import Crew
+from volest.serve.drift import watch_drift
 from volest.serve.events import Event
 from volest.serve.figures import Figures
 from volest.serve.fleet import Fleet
 from volest.serve.jobs import Jobs
 from volest.serve.metrics import Metrics
+from volest.serve.mqtt import Mqtt
 from volest.serve.scans import Scans
 from volest.serve.security import Rates, Tokens
 from volest.serve.settings import Settings
@@ -55,10 +57,13 @@ class Service:
         self.rates, self.open_rates = Rates(limits.per_s), Rates(limits.open_per_s)
         self.stream, self.metrics, self.figures = Stream(self.store), Metrics(), Figures(self.store)
         self.jobs = Jobs(self)
+        self.mqtt: Mqtt | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Begin what runs beside requests."""
+        self._loop = asyncio.get_running_loop()
         self.tokens.load()
         if self.settings.auth and not self.tokens.has_operator:
             await self._first_token()
@@ -67,9 +72,19 @@ class Service:
         self.crew.warm()
         for kind in ("loads", "commission"):
             self.beside(self.jobs.run(kind))
+        self.beside(watch_drift(self))
+        if self.settings.mqtt is not None:
+            self.mqtt = Mqtt(self, self.settings.mqtt)
+            self.mqtt.start()
+        if self.settings.demo:
+            from volest.serve import demo
+
+            self.beside(demo.run(self))
 
     async def stop(self) -> None:
         """End it; what was acknowledged is committed already."""
+        if self.mqtt is not None:
+            self.mqtt.stop()
         await self.stream.end()
         for task in self._tasks:
             task.cancel()
@@ -89,6 +104,11 @@ class Service:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("what ran beside the requests ended", exc_info=task.exception())
+
+    def on_loop(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Have the event loop do it, from another thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(work, *arguments)
 
     def offset_min(self, time_us: int) -> int:
         """Minutes from UTC to the service's own time zone."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from volest.errors import InputError
 from volest.schema import nearest
 
 __all__ = ["Limits", "Settings"]
+
+DEMO_ZONE = "Asia/Makassar"  # Balikpapan's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,8 @@ class Limits:
     @classmethod
     def of(cls, told: Sequence[str]) -> Limits:
         """The limits with those that are told as NAME=NUMBER."""
-        kinds = {field.name: type(field.default) for field in fields(cls)}
-        changed = {}
+        kinds: dict[str, type[int | float]] = {name: type(value) for name, value in asdict(cls()).items()}
+        changed: dict[str, Any] = {}
         for text in told:
             name, _, number = text.partition("=")
             if name not in kinds:
@@ -79,6 +81,7 @@ class Settings:
         chosen |= {} if told.workers is None else {"workers": told.workers}
         chosen |= {} if told.timezone is None else {"timezone": _timezone(told.timezone)}
         data = told.data or (Path(tempfile.mkdtemp(prefix="volest-demo-")) if told.demo else Path("volest-data"))
+        chosen |= {"timezone": ZoneInfo(DEMO_ZONE)} if told.demo and told.timezone is None else {}
         settings = cls(data=data, auth=True, limits=Limits.of(told.limit), **chosen)
         return replace(settings, auth=not (told.no_auth or (told.demo and settings.on_loopback)))
 

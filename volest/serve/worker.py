@@ -51,10 +51,15 @@ class Bench:
 
     def do(self, task: dict[str, Any], tell: Tell) -> Answer:
         """What a task asks for; InputError where it cannot be."""
-        kind: Callable[..., Answer] = {"estimate": self.estimate, "truck": self.truck, "scene": self.scene}[
-            task["kind"]
-        ]
-        return kind(task, tell)
+        kinds: dict[str, Callable[..., Answer]] = {
+            "estimate": self.estimate,
+            "truck": self.truck,
+            "scene": self.scene,
+            "drift": self.drift,
+            "commission": self.commission,
+            "rehearse": self.rehearse,
+        }
+        return kinds[task["kind"]](task, tell)
 
     def estimate(self, task: dict[str, Any], _: Tell) -> Answer:
         """The result of a load, with its row; files are told by their owners' names."""
@@ -121,6 +126,12 @@ class Bench:
         truck = Truck.load(task["truck"]).with_reference(scans)
         summary = commission(truck, task["output"], loads=task["loads"], jobs=task["jobs"], tell=tell)
         return asdict(summary)
+
+    def rehearse(self, task: dict[str, Any], _: Tell) -> Answer:
+        """A simulated load."""
+        from volest.serve.rehearsal import rehearsed
+
+        return rehearsed(self.prepared(Path(task["truck"])), task["seed"], Path(task["output"]))
 
 
 def _struck_m3(prepared: PreparedTruck) -> float:

@@ -25,6 +25,7 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["jobs"], responses=PROBLEMS)
 COLUMNS = ("load_id", "truck", "scans", "weight", "time", "lat", "lon", "district", "source")
+TOLD: tuple[str, ...] = ("load_id", "time", "lat", "lon", "district", "source")
 MOST_LOADS = 1000
 LEAST_REHEARSED, REHEARSED, MOST_REHEARSED = 160, 1600, 20_000
 _COMMISSION = form({"scan": "files"}, {"loads": "number"})
@@ -127,8 +128,9 @@ def _rows(manifests: list[Part]) -> list[dict[str, str]]:
 
 
 def _order(row: dict[str, str], files: dict[str, Part]) -> dict[str, Any]:
-    texts = {name: row[name] for name in ("load_id", "time", "lat", "lon", "district", "source") if name in row}
-    texts |= {"truck_id": row["truck"]} if "truck" in row else {}
+    texts: dict[str, str] = {name: row[name] for name in TOLD if name in row}
+    if "truck" in row:
+        texts["truck_id"] = row["truck"]
     weight = row.get("weight")
     if weight is not None and weight not in files:
         texts["gross_kg"] = weight

@@ -31,10 +31,11 @@ async def get_trucks(request: Request, _: Reader) -> Response:
 
 def _trucks(connection: sa.Connection) -> tuple[Any, dict[str, Any]]:
     rows = connection.execute(sa.select(trucks).order_by(trucks.c.truck_id)).all()
-    latest = sa.select(sa.func.max(loads.c.seq).label("seq")).group_by(loads.c.truck_id).subquery()
-    last = connection.execute(
-        sa.select(loads.c.truck_id, loads.c.time_us, loads.c.result).join(latest, loads.c.seq == latest.c.seq)
-    )
+    others = loads.alias()
+    latest = sa.select(others.c.seq).where(others.c.truck_id == trucks.c.truck_id)
+    latest = latest.order_by(others.c.time_us.desc(), others.c.seq.desc()).limit(1)
+    columns = (loads.c.truck_id, loads.c.time_us, loads.c.result)
+    last = connection.execute(sa.select(*columns).join(trucks, loads.c.seq == latest.scalar_subquery()))
     return rows, {row.truck_id: row for row in last}
 
 
@@ -48,7 +49,7 @@ def truck_document(row: Any, last: Any) -> dict[str, Any]:
     heard = [us for us in (row.health_us, last.time_us if last is not None else None) if us is not None]
     return {
         "truck_id": row.truck_id,
-        "struck_capacity_m3": told["struck_capacity_m3"],
+        "struck_capacity_m3": result.get("struck_capacity_m3") or told["struck_capacity_m3"],
         "bed_m": told["bed_m"],
         "sensors": told["sensors"],
         "commissioned": told["commissioned"],
