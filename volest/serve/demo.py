@@ -92,11 +92,9 @@ async def _arrive(service: Service, rehearse: Aside, truck: tuple[str, Path], wh
     rng = random.Random(seed)  # noqa: S311
     district = rng.choice(list(DISTRICTS))
     lat, lon = (middle + rng.gauss(0.0, SCATTER_DEG) for middle in DISTRICTS[district])
-    offset = None if when is None else when.utcoffset()
-    time_us = None if when is None or offset is None else (round(when.timestamp() * 1e6), offset.seconds // 60)
     load = Told(
         truck_id=truck_id,
-        time=time_us,
+        time_us=None if when is None else round(when.timestamp() * 1e6),
         district=district,
         source=rng.choice(SOURCES),
         lat=round(lat, 5),

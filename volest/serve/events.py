@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +46,11 @@ class Event:
     load: dict[str, Any] | None
 
 
-def read_event(body: bytes, offset_min: int = 0) -> Event:
-    """The event in a document; InputError that names the key, what was found and what was expected."""
+def read_event(body: bytes, offset_min: Callable[[int], int]) -> Event:
+    """The event in a document; InputError that names the key, what was found and what was expected.
+
+    offset_min: minutes from UTC at a time [us].
+    """
     try:
         told = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -73,7 +77,9 @@ def _expect(key: str, found: Any, holds: Any, expected: str) -> None:
         raise InputError(f"event: {key}: found {repr(found)[:60]}, expected {expected}")
 
 
-def _load(name: str, truck_id: str, entry: dict[str, Any], recorded: Any, offset_min: int) -> dict[str, Any]:
+def _load(
+    name: str, truck_id: str, entry: dict[str, Any], recorded: Any, offset_min: Callable[[int], int]
+) -> dict[str, Any]:
     """What was added at one stop, as a load."""
     flags = tuple(flag for flag in _texts(entry, "flags") if flag in FLAGS)
     volume = _quantity(entry, "volume_m3")
@@ -90,7 +96,8 @@ def _load(name: str, truck_id: str, entry: dict[str, Any], recorded: Any, offset
         waste_class=entry["waste_class"] if entry.get("waste_class") in ("wet", "dry", "mixed") else None,
         reasons=tuple(_texts(entry, "reasons")),
     )
-    told: dict[str, Any] = {"time": _time_us(entry, recorded), "utc_offset_min": offset_min}
+    time_us = _time_us(entry, recorded)
+    told: dict[str, Any] = {"time": time_us, "utc_offset_min": offset_min(time_us)}
     told |= {"lat": _number(entry, "lat", -90.0, 90.0), "lon": _number(entry, "lon", -180.0, 180.0)}
     return {
         "load_id": name,
@@ -139,7 +146,7 @@ def _time_us(entry: dict[str, Any], recorded: Any) -> int:
     if end_s is not None and end_s > EARLIEST_S:
         return round(end_s * 1e6)
     try:
-        return parse_time(str(recorded), "recorded")[0]
+        return parse_time(str(recorded), "recorded")
     except ProblemError:
         return now_us()
 

@@ -102,7 +102,7 @@ class Jobs:
         return outcomes
 
     async def _load(self, who: Who, entry: dict[str, Any]) -> dict[str, Any]:
-        told = Told(**entry["told"] | {"time": entry["told"]["time"] and tuple(entry["told"]["time"])})
+        told = Told(**entry["told"])
         try:
             frames = [(sensor, await self._part(kept, name)) for sensor, kept, name in entry["scans"]]
             weight = await self._part(*entry["weight"]) if entry["weight"] else None

@@ -25,11 +25,11 @@ ORIGINS = ("upload", "edge", "demo")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What is told of a load beside its scans. `time`: microseconds since 1970 and minutes from UTC."""
+    """What is told of a load beside its scans."""
 
     truck_id: str
     load_id: str | None = None
-    time: tuple[int, int] | None = None
+    time_us: int | None = None
     district: str | None = None
     source: str | None = None
     lat: float | None = None
@@ -39,7 +39,7 @@ class Told:
     def digest(self, frames: Sequence[tuple[str, Part]], weight: Part | None) -> str:
         """SHA-256 of all that was told and sent: what came twice is the same by it."""
         parts = [[sensor, part.sha256] for sensor, part in frames]
-        own = [self.truck_id, self.time and self.time[0], self.district, self.source, self.lat, self.lon, self.gross_kg]
+        own = [self.truck_id, self.time_us, self.district, self.source, self.lat, self.lon, self.gross_kg]
         return hashlib.sha256(json.dumps([own, parts, weight and weight.sha256]).encode()).hexdigest()
 
 
@@ -61,8 +61,8 @@ async def measure(
         service.crew.check_room()
     version, truck_file = await service.fleet.find(told.truck_id)
     received_us = now_us()
-    time_us, offset_min = told.time or (received_us, service.offset_min(received_us))
-    row_told = {"time": time_us, "utc_offset_min": offset_min, "weight": _weight_name(told, weight)}
+    time_us = received_us if told.time_us is None else told.time_us
+    row_told = {"time": time_us, "utc_offset_min": service.offset_min(time_us), "weight": _weight_name(told, weight)}
     row_told |= {name: getattr(told, name) for name in ("district", "source", "lat", "lon")}
     files = [part for _, part in frames] + ([weight] if weight else [])
     task = {

@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 from volest.edge.event import ACK_SCHEMA, topic
 from volest.errors import InputError, MissingExtraError
 from volest.serve.events import Event, add_event, read_event
-from volest.serve.security import now_us
 
 if TYPE_CHECKING:
     from volest.serve.service import Service
@@ -78,7 +77,7 @@ class Mqtt:
         if len(message.payload) > MOST_BYTES or self._waiting >= MOST_WAITING:
             return  # without an acknowledgement it comes again
         try:
-            event = read_event(message.payload, self._service.offset_min(now_us()))
+            event = read_event(message.payload, self._service.offset_min)
             if topic(event.truck_id, "events") != message.topic:
                 raise InputError(f"event: truck_id: found {event.truck_id!r}, expected that of the topic")
         except InputError as error:

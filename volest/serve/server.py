@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from volest.edge.systemd import Notifier
 from volest.errors import InputError
 from volest.serve.app import application
 from volest.serve.service import Service
@@ -50,7 +51,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._service = service
+        self._service, self._notifier = service, Notifier()
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -59,8 +60,14 @@ class _Server(uvicorn.Server):
             port = self.servers[0].sockets[0].getsockname()[1]
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             print(f"volest serve: {scheme}://{host}:{port}/", flush=True)
+            self._notifier.tell("READY=1")
+
+    async def on_tick(self, counter: int) -> bool:
+        self._notifier.alive()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: Any = None) -> None:
+        self._notifier.tell("STOPPING=1")
         await self._service.stream.end()
         await super().shutdown(sockets)
 

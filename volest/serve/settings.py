@@ -80,9 +80,8 @@ class Settings:
         chosen = {name: getattr(told, name) for name in (*names, "districts", "demo")}
         chosen |= {} if told.workers is None else {"workers": told.workers}
         chosen |= {} if told.timezone is None else {"timezone": _timezone(told.timezone)}
-        data = told.data or (Path(tempfile.mkdtemp(prefix="volest-demo-")) if told.demo else Path("volest-data"))
         chosen |= {"timezone": ZoneInfo(DEMO_ZONE)} if told.demo and told.timezone is None else {}
-        settings = cls(data=data, auth=True, limits=Limits.of(told.limit), **chosen)
+        settings = cls(data=told.data or Path("volest-data"), auth=True, limits=Limits.of(told.limit), **chosen)
         return replace(settings, auth=not (told.no_auth or (told.demo and settings.on_loopback)))
 
     def __post_init__(self) -> None:

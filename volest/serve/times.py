@@ -18,12 +18,11 @@ def shown_time(time_us: int) -> str:
     return text.replace("+00:00", "Z")
 
 
-def parse_time(text: str, place: str) -> tuple[int, int]:
-    """Microseconds since 1970 and the offset from UTC [minutes]; ProblemError where it is no RFC 3339 time."""
+def parse_time(text: str, place: str) -> int:
+    """Microseconds since 1970; ProblemError where it is no RFC 3339 time."""
     try:
         told = datetime.fromisoformat(text)
-        offset = told.utcoffset()
-        if offset is None or len(text) < 20:
+        if told.utcoffset() is None or len(text) < 20:
             raise ValueError
         time_us = (told - EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
@@ -33,4 +32,4 @@ def parse_time(text: str, place: str) -> tuple[int, int]:
         ) from None
     if not 0 <= time_us <= MOST_US:
         raise ProblemError(422, f"{place}: found {text[:40]}, expected 1970 to 9999", place=place)
-    return time_us, int(offset.total_seconds() // 60)
+    return time_us

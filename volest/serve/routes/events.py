@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from volest.errors import InputError
 from volest.serve.events import Event, add_event, read_event
 from volest.serve.problems import ProblemError
 from volest.serve.routes.answers import PROBLEMS, json_answer
-from volest.serve.security import Edge, now_us
+from volest.serve.security import Edge
 
 __all__ = ["router"]
 
@@ -49,7 +50,7 @@ async def post_events(
     service = request.app.state.service
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ProblemError(415, "found another content type, expected application/json")
-    told = _read(await request.body(), service.offset_min(now_us()))
+    told = _read(await request.body(), service.offset_min)
     if idempotency_key is not None and idempotency_key != key_of([event.event_id for event in told]):
         raise ProblemError(400, "Idempotency-Key: found another than that of the documents", place="Idempotency-Key")
 
@@ -61,7 +62,7 @@ async def post_events(
     return json_answer({"committed": len(told), "new": sum(new)}, 201 if any(new) else 200)
 
 
-def _read(body: bytes, offset_min: int) -> list[Event]:
+def _read(body: bytes, offset_min: Callable[[int], int]) -> list[Event]:
     try:
         several = body.lstrip()[:1] == b"["
         raw = msgspec.json.decode(body, type=list[msgspec.Raw]) if several else [body]

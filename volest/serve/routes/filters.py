@@ -19,6 +19,6 @@ def filter_of(since: str | None, until: str | None, **equal: str | None) -> Filt
             raise ProblemError(422, f"{name}: found a nul character, expected none", place=name)
     return Filter(
         equal=told,
-        since_us=None if since is None else parse_time(since, "since")[0],
-        until_us=None if until is None else parse_time(until, "until")[0],
+        since_us=None if since is None else parse_time(since, "since"),
+        until_us=None if until is None else parse_time(until, "until"),
     )

@@ -64,7 +64,7 @@ def told_of(texts: dict[str, str]) -> Told:
     return Told(
         truck_id=texts["truck_id"],
         load_id=load_id,
-        time=parse_time(texts["time"], "time") if "time" in texts else None,
+        time_us=parse_time(texts["time"], "time") if "time" in texts else None,
         district=texts.get("district"),
         source=texts.get("source"),
         lat=_number(texts, "lat", -90.0, 90.0),
