@@ -68,7 +68,7 @@ class Served:
         """As a power cut does it, to the process alone: its workers have to notice."""
         self.process.kill()
         self.process.wait()
-        self._reader.join(10)
+        self._close()
 
     def stop(self) -> int:
         """As systemd does it."""
@@ -79,10 +79,13 @@ class Served:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            self._reader.join(10)
-            assert self.process.stdout is not None
-            self.process.stdout.close()
+            self._close()
         return status
+
+    def _close(self) -> None:
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import ssl
+from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
@@ -61,6 +64,16 @@ class _Server(uvicorn.Server):
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             print(f"volest serve: {scheme}://{host}:{port}/", flush=True)
             self._notifier.tell("READY=1")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end the service with status 0; uvicorn's own would raise them again."""
+        handlers = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
     async def on_tick(self, counter: int) -> bool:
         self._notifier.alive()

@@ -47,8 +47,12 @@ class Store:
         try:
             self._claim()
             migrate(self.engine)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, InputError) as error:
+            if self._lock_connection is not None:
+                self._lock_connection.close()
             self.engine.dispose()
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"database {_shown(url)}: cannot be used ({_first_line(error)})") from error
         self._writer = threading.Thread(target=self._write, name="write", daemon=True)
         self._writer.start()
