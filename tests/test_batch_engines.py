@@ -83,7 +83,7 @@ def test_engines_that_are_none(small: tuple[Path, dict[str, Row]], tmp_path: Pat
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """A bucket on an S3 server of this machine, which is found by the environment."""
-    httpx, storage = pytest.importorskip("httpx"), pytest.importorskip("volest.batch.storage")
+    httpx, storage = pytest.importorskip("httpx"), pytest.importorskip("volest.objectstore")
     pytest.importorskip("obstore")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
@@ -101,7 +101,7 @@ def bucket() -> Iterator[str]:
 
 
 def test_objects_give_the_rows_of_files(small: tuple[Path, dict[str, Row]], tmp_path: Path, bucket: str) -> None:
-    from volest.batch.storage import filesystem
+    from volest.objectstore import filesystem
 
     store = filesystem(bucket)
     for path in small[0].parent.iterdir():

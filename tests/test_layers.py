@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "volest"
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["serve"],
     ["edge"],
     ["batch", "commission", "demo", "evaluate", "report", "sensorbench", "track"],
     ["page", "scoreplot"],
@@ -45,6 +46,7 @@ LAYERS = [
     ["io", "motion"],
     ["catalogue", "pointcloud", "quantity", "voxels"],
     ["schema"],
+    ["objectstore"],
     ["_core", "_version", "durable", "errors", "jit", "progress"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
@@ -67,7 +69,24 @@ HEAVY = {
     "rosbags",
     "scipy",
 }
-HEAVY |= {"babel", "duckdb", "httpx", "jinja2", "obstore", "paho", "pyarrow", "trimesh", "velodyne_decoder"}
+HEAVY |= {
+    "alembic",
+    "babel",
+    "duckdb",
+    "fastapi",
+    "httpx",
+    "jinja2",
+    "obstore",
+    "paho",
+    "prometheus_client",
+    "psycopg",
+    "pyarrow",
+    "sqlalchemy",
+    "starlette",
+    "trimesh",
+    "uvicorn",
+    "velodyne_decoder",
+}
 MOST_MODULES = 120
 """How many modules there may be after `import volest`, the standard library included; NumPy alone makes 170."""
 

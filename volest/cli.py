@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -157,11 +158,30 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--json", action="store_true", help="print one line of JSON and nothing else")
     report.set_defaults(run=_report)
 
+    serve = verbs.add_parser("serve", help="HTTP API and web page", allow_abbrev=False)
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen; 127.0.0.1")
+    serve.add_argument("--port", type=int, default=8080, metavar="N", help="8080; 0: any that is free")
+    serve.add_argument("--demo", action="store_true", help="simulated trucks arrive; nothing is kept")
+    serve.add_argument("--data", type=Path, metavar="DIR", help="where all is kept; volest-data")
+    serve.add_argument("--database", metavar="URL", help="postgresql://USER@HOST/NAME; else a file in the data folder")
+    serve.add_argument("--scans", metavar="PLACE", help="a folder, or s3://BUCKET/PREFIX; else in the data folder")
+    serve.add_argument("--no-auth", action="store_true", help="ask for no tokens; on this computer alone")
+    serve.add_argument("--proxy", metavar="ADDRESS", help="of the proxy whose X-Forwarded-For is believed")
+    serve.add_argument("--mqtt", metavar="URL", help="mqtts://USER@HOST, from which events of volest edge come")
+    serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificates, PEM")
+    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="their key, PEM")
+    serve.add_argument("--tls-client-ca", type=Path, metavar="FILE", help="ask clients for certificates of these")
+    serve.add_argument("--districts", type=Path, metavar="FILE", help="GeoJSON of the city's districts")
+    serve.add_argument("--timezone", metavar="NAME", help="when days begin, such as Asia/Makassar; UTC")
+    serve.add_argument("--workers", type=_count, metavar="N", help="processes that estimate; else one a core")
+    serve.add_argument("--limit", action="append", default=[], metavar="NAME=N", help="another limit (docs/serve.md)")
+    serve.set_defaults(run=_serve)
+
     demo = verbs.add_parser("demo", help="estimate the loads that come with the package", allow_abbrev=False)
     demo.add_argument("-o", "--output", default="volest-demo", type=Path, metavar="DIR", help="folder to write to")
     demo.set_defaults(run=_demo)
 
-    for verb in (estimate, commission, simulate, sensors, batch, report, track, edge, evaluate, verify, demo):
+    for verb in (estimate, commission, simulate, sensors, batch, report, track, edge, serve, evaluate, verify, demo):
         verb.add_argument("--debug", action="store_true", help="print a traceback when something unforeseen happens")
     return root
 
@@ -380,6 +400,20 @@ def _report(arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
     else:
         print(f"{summary.page}: {summary.loads} loads, {summary.rejected} of them rejected")
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    try:
+        from volest.serve import Settings, run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("volest"):
+            raise
+        raise MissingExtraError("volest serve", "server") from error
+    with tempfile.TemporaryDirectory(prefix="volest-demo-") as folder:
+        if arguments.demo and arguments.data is None:
+            arguments.data = Path(folder)
+        run(Settings.of(arguments))
     return 0
 
 

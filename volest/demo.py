@@ -18,12 +18,12 @@ from volest.picture import draw
 from volest.result import Result
 from volest.table import print_summary
 
-__all__ = ["run"]
+__all__ = ["data_sets", "run"]
 
 
 def run(directory: Path, tell: Callable[[str], None] = lambda _: None) -> list[Result]:
     """Estimate every data set, print a table, write `index.html` and a picture of each to `directory`."""
-    with _data_sets() as folders:
+    with data_sets() as folders:
         shown = []
         for folder in folders:
             tell(f"estimating {folder.name}")
@@ -44,7 +44,7 @@ def run(directory: Path, tell: Callable[[str], None] = lambda _: None) -> list[R
 
 
 @contextmanager
-def _data_sets() -> Iterator[list[Path]]:
+def data_sets() -> Iterator[list[Path]]:
     """The folders of the data sets, by name."""
     with resources.as_file(_root()) as root:
         folders = sorted(path.parent for path in root.glob("*/truth.json"))

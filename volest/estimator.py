@@ -243,6 +243,14 @@ class Estimator:
             volumes.append(self.integral().volume)
         return change_between(np.stack(heights), volumes, self.bed.layout.scale)
 
+    def placed(self, scans: Scan | Mapping[str, Scan | Sequence[Scan]]) -> list[PlacedScan]:
+        """Scans, as `estimate` takes them, where they lie in the bed; those that do not show it are left out."""
+        with self._lock:
+            self._engine.clear()
+            frames = [(self._prior(sensor), frame) for sensor, frame in self._frames(scans) if frame.has_return()]
+            found = [place(self._engine, prior, frame, find_bed=self._finds_bed) for prior, frame in frames]
+        return [PlacedScan(p.xyz, p.pose, p.rays, 0.0) for p in found if not isinstance(p, Misfit)]
+
     @property
     def terms(self) -> Terms | None:
         """What the error grows with of the load that was estimated last."""

@@ -1,4 +1,4 @@
-"""Where inputs lie: local files, and objects that fsspec fetches (s3://bucket/key), known by what tells of a change."""
+"""Where inputs lie: local files, and objects that are fetched (s3://bucket/key), known by what tells of a change."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from volest.errors import InputError, MissingExtraError
+from volest.errors import InputError
 from volest.io import select
+from volest.objectstore import PROTOCOLS, filesystem, protocol_of
 
-__all__ = ["PROTOCOLS", "Storage", "StorageError", "is_number", "open_file"]
+__all__ = ["Storage", "StorageError", "is_number", "open_file"]
 
-PROTOCOLS = ("s3", "gs", "az", "abfs", "abfss")
-"""Object stores that obstore knows; what else fsspec does may run or reach anything, and is refused."""
 MOST_KNOWN = 1 << 15
 READ_BYTES = 1 << 20
-RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
 
 class StorageError(InputError):
@@ -126,16 +122,6 @@ class Storage:
         return self.staging.joinpath(protocol, *parts)
 
 
-def protocol_of(path: str) -> str:
-    """The object store of a URL, empty for a local path; InputError for any other URL."""
-    protocol, mark, rest = path.partition("://")
-    if not mark or not protocol.replace("+", "").isalnum():
-        return ""
-    if protocol not in PROTOCOLS or "::" in rest:
-        raise InputError(f"{path[:200]}: found {protocol}://, expected a local path or one of {', '.join(PROTOCOLS)}")
-    return protocol
-
-
 def open_file(path: str) -> IO[bytes]:
     """A local file or an object, open for reading; InputError where it cannot be."""
     try:
@@ -147,24 +133,6 @@ def open_file(path: str) -> IO[bytes]:
     except OSError as error:
         reason = error.strerror or str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read ({reason}); expected a file") from error
-
-
-def filesystem(url: str) -> Any:
-    """The file system of a URL, with the interface of fsspec."""
-    try:
-        return _filesystem(protocol_of(url))
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(url.partition("://")[0] + "://", "server") from error
-
-
-@cache
-def _filesystem(protocol: str) -> Any:
-    """The store is told by the environment, as AWS_ENDPOINT_URL and AWS_ACCESS_KEY_ID; http only where that says so."""
-    from obstore.fsspec import FsspecStore
-
-    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    store: Any = FsspecStore  # its types have an overload for each store
-    return store(protocol, client_options={"allow_http": plain, "timeout": "60s"}, retry_config=RETRIES)
 
 
 def _stat(path: str) -> str:

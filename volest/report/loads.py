@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-__all__ = ["FIELDS", "Loads"]
+__all__ = ["FIELDS", "READ", "Loads", "derived_view"]
 
 MEMORY = "512MB"
 THREADS = 1  # sums of floats then come in the same order in every run, and so do the last digits
@@ -61,6 +61,13 @@ _WRONG = (  # column, which rows are wrong, what is expected
     ("lon", "lon NOT BETWEEN -180 AND 180", "degrees, -180 to 180"),
     ("status", "coalesce(status, '') NOT IN ('ok', 'degraded', 'rejected')", "ok, degraded or rejected"),
 )
+
+
+def derived_view(name: str) -> str:
+    """SQL that makes the view NAME of all FIELDS over the table NAME_rows."""
+    derived = ", ".join(f"{sql} AS {field}" for field, sql in _DERIVED.items())
+    further = ", ".join(f"{sql} AS {field}" for field, sql in _FROM_DERIVED.items())
+    return f"CREATE VIEW {name} AS SELECT *, {further} FROM (SELECT *, {derived} FROM {name}_rows)"
 
 
 class Loads:
@@ -117,11 +124,7 @@ class Loads:
             raise source.error or InputError(f"{source}: cannot be read: {' '.join(str(error).split())}") from None
         finally:
             self.connection.unregister("source_rows")
-        derived = ", ".join(f"{sql} AS {field}" for field, sql in _DERIVED.items())
-        further = ", ".join(f"{sql} AS {field}" for field, sql in _FROM_DERIVED.items())
-        self.connection.execute(
-            f"CREATE VIEW {name} AS SELECT *, {further} FROM (SELECT *, {derived} FROM {name}_rows)"
-        )
+        self.connection.execute(derived_view(name))
         self._check(name, source)
 
     def _check(self, name: str, source: _Source) -> None:
