@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/serve_load.py --seconds 60 --kill
 
 The engine's own rate: the same files read and estimated in as many worker processes, with nothing before or after it.
-Server and clients then share the cores. With --kill the server is killed (SIGKILL) in the middle and started again; each
-client sends a load again until it is told that it is stored, and at the end all that was told has to be there.
+Server and clients then share the cores. With --kill the server is killed (SIGKILL) in the middle and started again;
+each client sends a load again until it is told that it is stored, and at the end all that was told has to be there.
 """
 
 from __future__ import annotations
@@ -52,7 +52,13 @@ def engine_rate(scan: Path, workers: int, seconds: float) -> float:
     crew = Crew(workers, Limits())
     crew.warm()
     truck = DATASETS / "half-full-overhead" / "truck.toml"
-    task = {"kind": "estimate", "truck": str(truck), "load_id": "x", "scans": [("top", str(scan), scan.name)], "weight": None}
+    task = {
+        "kind": "estimate",
+        "truck": str(truck),
+        "load_id": "x",
+        "scans": [("top", str(scan), scan.name)],
+        "weight": None,
+    }
     task |= {"told": {}, "names": [(str(scan), scan.name)]}
     counts = [0] * workers
     begun = threading.Barrier(workers + 1)
@@ -86,7 +92,8 @@ async def client(number: int, host: tuple[str, int], body: bytes, tally: Tally, 
         count += 1
         name = f"c{number:03d}-{count:06d}"
         content = body.replace(b"LOADIDLOADI", name.encode())
-        head = f"POST /v1/loads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(content)}\r\n\r\n"
+        head = "POST /v1/loads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        head += f"Content-Length: {len(content)}\r\n\r\n"
         started = time.perf_counter()
         while True:
             try:
@@ -168,7 +175,7 @@ def stored_ids(server: Served) -> list[str]:
     names: list[str] = []
     query = "limit=500"
     while True:
-        with urlopen(f"{server.url}/v1/loads?{query}", timeout=60) as answer:  # noqa: S310
+        with urlopen(f"{server.url}/v1/loads?{query}", timeout=60) as answer:
             told = json.load(answer)
         names += [item["load_id"] for item in told["items"]]
         if told["next"] is None:

@@ -41,16 +41,14 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
-        self._lock_connection: Connection | None = None
+        self._lock_connection: Connection | None = None  # held, on PostgreSQL
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
         try:
             self._claim()
             migrate(self.engine)
         except (SQLAlchemyError, InputError) as error:
-            if self._lock_connection is not None:
-                self._lock_connection.close()
-            self.engine.dispose()
+            self._release()
             if isinstance(error, InputError):
                 raise
             raise InputError(f"database {_shown(url)}: cannot be used ({_first_line(error)})") from error
@@ -84,6 +82,9 @@ class Store:
         self._queue.put(None)
         self._writer.join()
         self._readers.shutdown()
+        self._release()
+
+    def _release(self) -> None:
         if self._lock_connection is not None:
             self._lock_connection.close()
         self.engine.dispose()
