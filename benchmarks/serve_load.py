@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/serve_load.py --seconds 60 --kill
 
 The engine's own rate: the same files read and estimated in as many worker processes, with nothing before or after it.
-Server and clients then share the cores. With --kill the server is killed (SIGKILL) in the middle and started again; a
-client sends a load again until it is told that it is stored, and at the end all that was told has to be there.
+Server and clients then share the cores. With --kill the server is killed (SIGKILL) in the middle and started again;
+each client sends a load again until it is told that it is stored, and at the end all that was told has to be there.
 """
 
 from __future__ import annotations

@@ -362,7 +362,8 @@ def test_scans_lie_in_a_bucket(tmp_path: Path) -> None:
         options = ("--no-auth", "--scans", "s3://scans/city")
         with served(tmp_path / "data", *options, environment=environment) as server, server.client() as client:
             put_truck(client)
-            assert post_load(client, load_id="kept").status_code == 201
+            stored = post_load(client, load_id="kept")
+            assert stored.status_code == 201, stored.text
             shutil.rmtree(tmp_path / "data" / "scans")
             shutil.rmtree(tmp_path / "data" / "trucks")
             (tmp_path / "data" / "scans").mkdir()

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from volest.demo import data_sets
 from volest.serve.intake import Part
@@ -20,9 +20,10 @@ from volest.serve.security import Who
 
 if TYPE_CHECKING:
     from volest.serve.crew import Aside
-    from volest.serve.service import Service
 
 __all__ = ["run"]
+
+Service = Any  # volest.serve.service.Service, which stands above
 
 TRUCKS = ("half-full-overhead", "heaped-front-mast", "two-sensors-wet")
 DISTRICTS = {  # of Balikpapan: about where they are

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,10 +13,9 @@ from volest.errors import InputError
 from volest.serve.problems import ProblemError
 from volest.serve.tables import loads, trucks
 
-if TYPE_CHECKING:
-    from volest.serve.service import Service
-
 __all__ = ["watch_drift"]
+
+Service = Any  # volest.serve.service.Service, which stands above
 
 EVERY_S = 30.0
 LEAST_LOADS, MOST_LOADS = 40, 5000

@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -23,10 +23,9 @@ from volest.serve.security import Who, now_us, record
 from volest.serve.tables import jobs, trucks
 from volest.serve.times import shown_time
 
-if TYPE_CHECKING:
-    from volest.serve.service import Service
-
 __all__ = ["Jobs", "job_document"]
+
+Service = Any  # volest.serve.service.Service, which stands above
 
 TOGETHER = 4  # loads of a job that are on their way at once
 _log = logging.getLogger("volest.serve")
@@ -133,7 +132,7 @@ class Jobs:
         reporter = loop.create_task(self._tell(row.job_id, progress))
         try:
             async with service.crew.aside() as do:
-                summary = await do(task, lambda done, _: progress.update(done=done))
+                summary: dict[str, Any] = await do(task, lambda done, _: progress.update(done=done))
         finally:
             reporter.cancel()
         await self._take(Who(row.sender, "operator", ""), truck_id, truck.parent, output)

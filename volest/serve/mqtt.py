@@ -8,17 +8,16 @@ import os
 import ssl
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from volest.edge.event import ACK_SCHEMA, topic
 from volest.errors import InputError, MissingExtraError
 from volest.serve.events import Event, add_event, read_event
 
-if TYPE_CHECKING:
-    from volest.serve.service import Service
-
 __all__ = ["Mqtt"]
+
+Service = Any  # volest.serve.service.Service, which stands above
 
 PASSWORD = "VOLEST_MQTT_PASSWORD"  # noqa: S105  # the variable of the environment that holds it
 PORTS = {"mqtt": 1883, "mqtts": 8883}

@@ -6,7 +6,6 @@ SQLite before 3.51.3 may damage a database in WAL mode that two connections writ
 from __future__ import annotations
 
 import asyncio
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -27,7 +26,7 @@ Work = Callable[[Connection], T]
 READERS = 4
 MOST_TOGETHER = 256  # writes in one transaction
 ONE_SERVER = 0x766F6C65  # of PostgreSQL's advisory locks
-_log = logging.getLogger("volest.serve")
+_log = __import__("logging").getLogger("volest.serve")
 
 
 class StoreError(Exception):
@@ -40,19 +39,16 @@ class Store:
     A write's future is done when its transaction is committed, and not before.
     """
 
-    _lock_connection: Connection | None = None
-
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._lock_connection: Connection | None = None  # held, on PostgreSQL
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
         try:
             self._claim()
             migrate(self.engine)
         except (SQLAlchemyError, InputError) as error:
-            if self._lock_connection is not None:
-                self._lock_connection.close()
-            self.engine.dispose()
+            self._release()
             if isinstance(error, InputError):
                 raise
             raise InputError(f"database {_shown(url)}: cannot be used ({_first_line(error)})") from error
@@ -86,6 +82,9 @@ class Store:
         self._queue.put(None)
         self._writer.join()
         self._readers.shutdown()
+        self._release()
+
+    def _release(self) -> None:
         if self._lock_connection is not None:
             self._lock_connection.close()
         self.engine.dispose()

@@ -10,6 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Make them."""
     op.create_table(
         "audit",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -121,6 +122,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Take them away."""
     op.drop_table("trucks")
     with op.batch_alter_table("truck_versions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_truck_versions_truck_id"))
