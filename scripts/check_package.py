@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -137,8 +138,7 @@ def check_stubs(environment: Path) -> None:
 
 def check_core(sdist: Path, folder: Path) -> None:
     """The sdist alone configures and builds the C library."""
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(sdist, folder)  # our own
     (tree,) = folder.iterdir()
     cmake = Path(sys.executable).parent / "cmake"
     options = ("-DBUILD_TESTING=OFF", f"-DCMAKE_INSTALL_PREFIX={folder / 'installed'}")
