@@ -46,7 +46,9 @@ async def get_today(request: Request, _: Reader) -> Response:
 
 @router.get("/districts", summary="Totals of each district, and where its loads are")
 async def get_districts(request: Request, _: Reader) -> Response:
-    return json_answer({"items": await _beside(request.app.state.service.figures.districts)})
+    service = request.app.state.service
+    items = await _beside(service.figures.districts)
+    return json_answer({"items": items, "has_borders": service.settings.districts is not None})
 
 
 @router.get("/districts.geojson", summary="The city's own map of its districts")
