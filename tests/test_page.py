@@ -85,8 +85,8 @@ class Browser:
         self.driver.set_window_size(width, 1000)
         self.driver.get(f"{self.server.url}/")
         self.driver.execute_script(f"localStorage.setItem('volest-language', '{language}')")
+        self.driver.get("about:blank")  # a change of the part behind # alone loads nothing
         self.driver.get(f"{self.server.url}/#/{view}")
-        self.driver.refresh()
         self.until("return document.querySelector('main h1')?.textContent")
 
     def until(self, script: str, patience_s: float = PATIENCE_S) -> Any:

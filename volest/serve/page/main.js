@@ -64,10 +64,14 @@ async function start(focus) {
   } catch (problem) {
     if (problem.status === 401) { askToken(); return; }
   }
+  attend();
+  await route(focus);
+}
+
+function attend() {
   listening?.abort();
   listening = new AbortController();
   listen((told) => view.load?.(told), say, listening.signal);
-  await route(focus);
 }
 
 document.getElementById('language').addEventListener('click', async () => {
@@ -92,4 +96,7 @@ dialog.querySelector('form').addEventListener('submit', async (event) => {
 await choose(preferred());
 label();
 addEventListener('hashchange', () => route());
+// A page that a browser keeps for the way back must not keep its connection: there are six.
+addEventListener('pagehide', () => listening?.abort());
+addEventListener('pageshow', (event) => { if (event.persisted) attend(); });
 start(false);
