@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, synced, and renamed into it."""
+"""Files that are whole or not there: written beside their place, synced, renamed into it, their names on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from volest.errors import InputError
 
-__all__ = ["whole_file"]
+__all__ = ["sync_folder", "whole_file"]
 
 
 @contextlib.contextmanager
@@ -34,11 +34,16 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         _forget(temporary)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names of what lies in a folder are on disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _forget(temporary: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volest._core import read_truck_file
+from volest.durable import whole_file
 from volest.errors import TruckError
 from volest.pose import Pose
 
@@ -125,7 +124,8 @@ def write(path: Path, contents: Contents, grid: Grid) -> None:
     for tag, name, fields in NUMBERS:
         if known := _numbers(contents.truck, name, fields):
             sections[tag.encode()] = np.array(known, dtype="<f8").tobytes()
-    _replace(path, _file(sections))
+    with whole_file(path) as file:
+        file.write(_file(sections))
 
 
 def _numbers(truck: Mapping[str, Any], name: str, fields: tuple[str, ...]) -> list[float]:
@@ -194,23 +194,3 @@ def _table(raw: bytes, where: str) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TruckError(f"{where}: expected a JSON object: {error}") from None
     return table
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Through a temporary file in the same folder, so that a power cut leaves the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from volest.batch.ledger import ASSIGNED, PUBLISHED, RECORDED, Ledger
+from volest.durable import sync_folder
 from volest.rows import COLUMNS, Row, chained, part_files, pyarrow, read_part, schema
 
 __all__ = ["BATCH_ROWS", "Publisher", "part_path", "partition_of"]
@@ -193,14 +194,4 @@ def _sync_folders(folders: set[Path], root: Path, writers: ThreadPoolExecutor) -
     """The names of new files and folders are on disk, too."""
     above = {folder.parent for folder in folders}
     for group in (folders, above, {root} if folders else set()):
-        list(writers.map(_sync, group))
-
-
-def _sync(folder: Path) -> None:
-    if not folder.is_dir():
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        list(writers.map(sync_folder, (folder for folder in group if folder.is_dir())))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from volest.durable import sync_folder
 from volest.edge.event import Document, wall_time
 from volest.edge.rescue import WHOSE, Rescued, digest_of, rescue, set_aside
 from volest.errors import InputError
@@ -235,7 +236,7 @@ class Outbox:
         db.close()
         set_aside(self.path)
         os.replace(beside, self.path)
-        _sync(self.path.parent)
+        sync_folder(self.path.parent)
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -266,11 +267,3 @@ def _locked(path: Path) -> int:
         os.close(file)
         raise OutboxError(f"{path}: found it in use, expected that nobody else writes to it") from error
     return file
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from volest.durable import sync_folder
 from volest.io import SUPPORTED_SUFFIXES
 from volest.objectstore import filesystem, protocol_of
 
@@ -42,7 +43,7 @@ class Scans:
             if self._bucket is not None:
                 self._files.put_file(str(file), self._url(name))
             os.replace(file, place)
-            _sync_folder(place.parent)
+            sync_folder(place.parent)
         elif file != place:
             file.unlink()
 
@@ -76,11 +77,3 @@ class Scans:
 
     def _url(self, name: str) -> str:
         return f"{self._bucket}/{name[:2]}/{name}"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from volest.durable import sync_folder
 from volest.errors import InputError
 from volest.track.entry import SCHEMA
 
@@ -46,7 +47,7 @@ class Ledger:
             os.ftruncate(self._file, self._size)
             if not records:
                 self._write({"schema": SCHEMA, "truck_id": truck_id}, 0)
-                _sync_folder(self.path)
+                sync_folder(self.path.parent)
             else:
                 _check_head(self.path, records[0]["entry"], {"schema": SCHEMA, "truck_id": truck_id})
         except OSError as error:
@@ -196,11 +197,3 @@ def _record(line: bytes, before: str, seq: int) -> tuple[Record, str] | str:
     if record.get("seq") != seq or not isinstance(record.get("entry"), dict):
         return f"found the record {record.get('seq')!r}, expected {seq}"
     return record, digest
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
