@@ -3,6 +3,7 @@
 Zig's clang compiles, so that glibc 2.17 is enough; what is packed for arm64 runs under QEMU.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ DIST, GLIBC = ROOT / "dist", "2.17"
 ZIG = Path(ziglang.__file__).with_name("zig")
 BIN = Path(sys.executable).parent
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
+AS_ROOT = os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}  # dpkg looks for ldconfig there
 INSTALLED = "Package: {}\nStatus: install ok installed\nArchitecture: {}\nMulti-Arch: same\nVersion: {}\n\n"
 
 
@@ -88,7 +90,7 @@ def install(debs: list[Path], cpu: str, root: Path) -> Path:
     (state / "status").write_text("".join(INSTALLED.format(x, DEBIAN[cpu], GLIBC) for x in ("libc6", "libc6-dev")))
     (state / "arch").write_text(DEBIAN[cpu] + "\n")
     options = ("--force-architecture", "--force-not-root", "--force-script-chrootless")
-    subprocess.run(["dpkg", f"--root={root}", *options, "-i", *debs], check=True, capture_output=True)
+    subprocess.run(["dpkg", f"--root={root}", *options, "-i", *debs], env=AS_ROOT, check=True, capture_output=True)
     if shutil.which("lintian"):
         passed = "initial-upload-closes-no-bugs,bogus-mail-host"  # docs/packages.md tells why
         command = ["lintian", "--allow-root", "--fail-on=error,warning", f"--suppress-tags={passed}", *debs]
