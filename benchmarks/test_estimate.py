@@ -42,9 +42,10 @@ def test_volest_found(measure: Measure) -> None:
 
 
 @FOUND
-def test_open3d_pipeline(measure: Measure) -> None:
+@pytest.mark.parametrize("voxel_m", [0.02, 0.05], ids="open3d pipeline, voxels of {:g} m".format)
+def test_open3d_pipeline(measure: Measure, voxel_m: float) -> None:
     load = loads.plain(nudged=True)
-    job = peers.open3d_pipeline(load.scans["top"], loads.TOLD.matrix())
+    job = peers.open3d_pipeline(load.scans["top"], loads.TOLD.matrix(), voxel_m)
     measure.off(abs(measure(job) - load.volume_m3) / STRUCK_M3, 0.03)
 
 

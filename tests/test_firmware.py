@@ -214,10 +214,10 @@ def test_an_estimate_a_second_is_that_of_volest_estimate(built: Path, truck: Vlp
     for line in found:
         assert (line["status"], line["unchecked"]) == ("ok", 4)  # the window: scans in packets
         assert line["volume_m3"]["value"] == pytest.approx(truck.volume_m3, abs=2 * line["volume_m3"]["std"])
-        # The points of another decoder, which differ by some 1e-6 m.
+        # The points of another decoder, which differ by some 1e-6 m: the search for the bed may end a step sooner.
         scan = f"{SENSOR}={truck.folder / 'load.pcap'}#frame={line['turn']}"
         told = estimate_files(path, [scan], weight=log).to_dict()
-        assert line["volume_m3"]["value"] == pytest.approx(told["volume_m3"]["value"], rel=1e-5)
+        assert line["volume_m3"]["value"] == pytest.approx(told["volume_m3"]["value"], rel=1e-4)
         # The points of this one: the same bits.
         assert line["volume_m3"] == estimator.estimate({SENSOR: turns[line["turn"]]}).to_dict()["volume_m3"]
         assert line["points"] == len(turns[line["turn"]])

@@ -91,7 +91,7 @@ class Frame:
                 np.ascontiguousarray(given.directions, np.float32),
             )
             is_ready = ranges is given.range_mm and directions is given.directions
-            return cls(Ranges(ranges, directions), given if is_ready else RangeImage(ranges, directions))
+            return cls(Ranges(ranges, directions, None), given if is_ready else RangeImage(ranges, directions))
         if isinstance(given, PackedPoints):
             return cls(_side_by_side(given.xyz_mm[:, :3]))
         xyz = given[:, :3]

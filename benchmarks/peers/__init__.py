@@ -271,7 +271,7 @@ def pcl_icp(xyz: Points, told: Matrix) -> Job:
 # --- the whole way ----------------------------------------------------------------------------------------------------
 
 
-def open3d_pipeline(xyz: Points, told: Matrix) -> Job:
+def open3d_pipeline(xyz: Points, told: Matrix, voxel_m: float) -> Job:
     """Crop, voxels, outlier removal, ICP to the bed, then a height map with NumPy."""
     o3d = need("open3d")
     registration = o3d.pipelines.registration
@@ -286,7 +286,7 @@ def open3d_pipeline(xyz: Points, told: Matrix) -> Job:
     box.rotate(back[:3, :3], [0, 0, 0]).translate(back[:3, :3] @ around.get_center() + back[:3, 3], relative=False)
 
     def job() -> float:
-        thin = cloud.crop(box).voxel_down_sample(CELL_M)
+        thin = cloud.crop(box).voxel_down_sample(voxel_m)
         clean, _ = thin.remove_statistical_outlier(NEIGHBOURS, SIGMAS)
         found = registration.registration_icp(clean, template, REACH_M, told, estimation).transformation
         x, y, z = np.asarray(clean.transform(found).points).T

@@ -149,8 +149,7 @@ void lay_out(Arena &arena, const EngineSpec &spec, Pieces &p) {
 }
 
 void clear_cells(Cell *cells, std::size_t n) {
-  std::memset(cells, 0, n * sizeof *cells);
-  for (std::size_t i = 0; i < n; ++i) cells[i].low = Cell::kNoLow;
+  for (std::size_t i = 0; i < n; ++i) cells[i] = {0, 0, 0, Cell::kNoLow, 0};
 }
 
 }  // namespace

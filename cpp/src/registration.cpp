@@ -22,11 +22,12 @@ constexpr double kFewTops = 0.02;      // fewer for each inlier say nothing: all
 constexpr std::int64_t kFewOnWall = 60;  // points on a wall, to say where it stands
 constexpr double kOffWall = 0.006;       // m off a wall on average: it may stand elsewhere
 constexpr int kMostSteps = 15;           // of the search
-constexpr double kSettled = 1e-4;        // m, rad; a step so small ends it
-constexpr int kRefinements = 1;          // steps on all of the points after it,
-// as long as Newton's are: those of Gauss and Newton fall short, by the share of weights that change with the
-// pose.
+constexpr double kSettled = 3e-4;        // m, rad; a step so small ends it with the finest kernel,
+constexpr double kNarrow = 2.0;          // and goes on with it from one at most so many times as wide;
+// under such a kernel steps are as long as Newton's: those of Gauss and Newton fall short, by the share of
+// weights that change with the pose, so that what is left after a step is about a tenth of it.
 constexpr double kRelax = 1.3;
+constexpr int kRefinements = 1;       // steps on all of the points after it
 constexpr int kStretches = 16;        // of a wall that are asked for evidence
 constexpr double kUnit = 1.0 / 4096;  // m; candidates' coordinates are whole numbers of it
 
@@ -331,7 +332,8 @@ void rate(const Problem &problem, Solution &s) {
   s.above = static_cast<double>(above) / static_cast<double>(tops_on > 0 ? tops_on : 1);
 }
 
-// From a start, anneals the kernel from `reach` down to the finest.
+// From a start, anneals the kernel from `reach` down to the finest; what settles under a narrow one is not led
+// there by those between.
 Solution solve(const Problem &problem, const double start[6], double reach) {
   Solution s{};
   std::memcpy(s.correction, start, sizeof s.correction);
@@ -341,9 +343,10 @@ Solution solve(const Problem &problem, const double start[6], double reach) {
   double width = reach;
   for (int step = 0; step < kMostSteps; ++step) {
     const bool is_last = width <= finest * 1.0001;
-    const double moved = improve(problem, std::fmax(width, finest), s, sum_candidates, 1.0);
+    const bool is_narrow = width <= kNarrow * finest;
+    const double moved = improve(problem, std::fmax(width, finest), s, sum_candidates, is_narrow ? kRelax : 1.0);
     if (moved < 0.0 || (is_last && moved < kSettled)) break;
-    width *= shrink;
+    width = is_narrow && moved < kSettled ? finest : width * shrink;
   }
   return s;
 }
