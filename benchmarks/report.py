@@ -79,8 +79,8 @@ MAPS = """\
 *Maps*: NumPy's map of mean heights of the same points by `np.bincount`. C straddles caches, and shifts several-fold
 from one CPU to the next while the work does not; where the claims were laid down C was 79 µs and such a map 0.82 ms,
 which says what each claim amounts to in maps. A claim holds when one of its two does. Open3D's way is cropping, voxels
-of 2 cm as where the claim was laid down, outlier removal, ICP and a map; what it takes with 5 cm, volest's own cells, is
-told below under "bed found".
+of 2 cm as where the claim was laid down, outlier removal, ICP and a map; what it takes with 5 cm, volest's own cells,
+is told below under "bed found".
 """
 
 
