@@ -344,7 +344,8 @@ Solution solve(const Problem &problem, const double start[6], double reach) {
   for (int step = 0; step < kMostSteps; ++step) {
     const bool is_last = width <= finest * 1.0001;
     const bool is_narrow = width <= kNarrow * finest;
-    const double moved = improve(problem, std::fmax(width, finest), s, sum_candidates, is_narrow ? kRelax : 1.0);
+    const double moved =
+        improve(problem, std::fmax(width, finest), s, sum_candidates, is_narrow ? kRelax : 1.0);
     if (moved < 0.0 || (is_last && moved < kSettled)) break;
     width = is_narrow && moved < kSettled ? finest : width * shrink;
   }
