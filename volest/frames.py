@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -34,14 +33,21 @@ def changed_fraction(heights: NDArray[np.float32], step_m: float) -> float:
     Noise, dust and where rays happen to end within a cell differ from cell to cell and average out; a load that moved
     does not.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # cells that no frame saw
-        off = heights - np.nanmedian(heights, axis=0)
-    known = ~np.isnan(off)
+    known = ~np.isnan(heights)
+    off = heights - _medians(heights, known)
     number = _sums(known.astype(np.float32))
     mean = _sums(np.where(known, off, np.float32(0.0))) / np.maximum(number, 1.0)
     shared = (number >= LEAST_SHARED).all(axis=0) & known.any(axis=0)
     return float((shared & (np.ptp(mean, axis=0) > step_m)).sum() / max(shared.sum(), 1))
+
+
+def _medians(heights: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The median of what is known of each cell (ny, nx), NaN where nothing is; nanmedian takes twenty times as long."""
+    ordered = np.sort(heights, axis=0)  # NaN last
+    count = known.sum(axis=0)
+    pair = np.take_along_axis(ordered, np.stack([np.maximum(count - 1, 0) // 2, count // 2]), axis=0)
+    medians: NDArray[np.float32] = np.float32(0.5) * (pair[0] + pair[1])
+    return medians
 
 
 def _sums(maps: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -74,6 +74,8 @@ COLUMNS: dict[str, str] = {
 }
 """Each column of a row and what it holds; `time` is microseconds since 1970 in a row, a UTC timestamp in a dataset."""
 SEALS = ("row_sha256", "chain_sha256")
+_SEALED = sorted(COLUMNS.keys() - set(SEALS))
+_ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
 def to_row(
@@ -139,9 +141,7 @@ def _hex(digest: str) -> str:
 
 def row_digest(row: Mapping[str, Any]) -> str:
     """SHA-256 over all columns but the seals, as JSON with sorted keys."""
-    content = {name: row[name] for name in COLUMNS if name not in SEALS}
-    text = json.dumps(content, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode({name: row[name] for name in _SEALED}).encode()).hexdigest()
 
 
 def chained(row: Row, before: str) -> str:
