@@ -59,7 +59,7 @@ def engine_rate(scan: Path, workers: int, seconds: float) -> float:
         "scans": [("top", str(scan), scan.name)],
         "weight": None,
     }
-    task |= {"told": {}, "names": [(str(scan), scan.name)]}
+    task |= {"told": {}, "names": [(str(scan), scan.name)], "digests": {}, "keep": []}
     counts = [0] * workers
     begun = threading.Barrier(workers + 1)
     ending = threading.Event()

@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +62,13 @@ def estimate_files(
     rain_mm: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
     prepare: Callable[[Path], PreparedTruck] = PreparedTruck,
+    digests: Mapping[str, str] | None = None,
 ) -> Result:
     """The result of one load; `scans` are "PATH" or "SENSOR=PATH", `weight` a number in kg or the name of a file,
     `rain_mm` the rain that the load took up since it lay open.
 
-    Paths are relative to `directory`; `tell` hears what is being done; `prepare` may keep trucks that it knows. A scan
+    Paths are relative to `directory`; `tell` hears what is being done; `prepare` may keep trucks that it knows;
+    `digests` tells the SHA-256 of files, by their paths, that need not be read for it. A scan
     that cannot be read gives a result with the status `rejected`; a truck file, weight or sensor id that cannot be used
     raises InputError.
     """
@@ -74,10 +76,11 @@ def estimate_files(
     evidence = Evidence(rain_mm=rain_mm)
     prepared = prepare(directory / truck_file)
     truck = prepared.truck
-    frames = _distinct([_frame(text, truck, directory) for text in scans])
+    digest_of = _digests(digests or {})
+    frames = _distinct([_frame(text, truck, directory, digest_of) for text in scans])
     source = _weight(weight, truck, directory)
     gross = None if source is None or truck.scale is None else gross_mass(source, truck.scale)
-    inputs = _Inputs(prepared, frames, source)
+    inputs = _Inputs(prepared, frames, source, digest_of)
     try:
         clouds: dict[str, list[NDArray[np.floating]]] = {}
         for frame in frames:
@@ -100,24 +103,26 @@ def estimate_files(
 class _Frame:
     sensor_id: str  # empty where the truck has no sensors: the bed frame
     path: Path
-    digest: str | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", _sha256(self.path))
+    digest: str | None
 
 
-def _frame(text: str, truck: Truck, directory: Path) -> _Frame:
+def _digests(known: Mapping[str, str]) -> Callable[[Path], str | None]:
+    """What gives the digest of a file."""
+    return lambda path: known.get(str(path)) or _sha256(path)
+
+
+def _frame(text: str, truck: Truck, directory: Path, digest_of: Callable[[Path], str | None]) -> _Frame:
     """The sensor and the file that "SENSOR=PATH" or "PATH" names."""
     ids = truck.sensor_ids
     prefix, equals, rest = text.partition("=")
     if equals and prefix in ids:
-        return _Frame(prefix, directory / rest)
+        return _Frame(prefix, directory / rest, digest_of(directory / rest))
     known = ", ".join(ids) or "none: its scans are given as bare paths"
     if equals and re.fullmatch(r"[A-Za-z0-9_-]+", prefix) and not (directory / text).exists():
         raise InputError(f"{text}: found the sensor {prefix!r}, expected one of truck {truck.id}: {known}")
     if len(ids) > 1:
         raise InputError(f"{text}: expected SENSOR={text} with one of the sensors of truck {truck.id}: {known}")
-    return _Frame(ids[0] if ids else "", directory / text)
+    return _Frame(ids[0] if ids else "", directory / text, digest_of(directory / text))
 
 
 def _distinct(frames: list[_Frame]) -> list[_Frame]:
@@ -147,10 +152,16 @@ def _weight(text: str | None, truck: Truck, directory: Path) -> float | Path | N
 class _Inputs:
     """Digests of all files that a result comes from, and the load's id made of them."""
 
-    def __init__(self, prepared: PreparedTruck, frames: list[_Frame], weight: float | Path | None) -> None:
+    def __init__(
+        self,
+        prepared: PreparedTruck,
+        frames: list[_Frame],
+        weight: float | Path | None,
+        digest_of: Callable[[Path], str | None],
+    ) -> None:
         files = prepared.files + [(f"scan {frame.sensor_id}", frame.path, frame.digest) for frame in frames]
         if isinstance(weight, Path):
-            files += [("weight", weight, _sha256(weight)), *prepared.formats]
+            files += [("weight", weight, digest_of(weight)), *prepared.formats]
         contents = [f"{role} {digest + select(path).part if digest else path}" for role, path, digest in files]
         contents += [f"weight {weight!r}"] if isinstance(weight, float) else []
         self.load_id = hashlib.sha256("\n".join(sorted(contents)).encode("utf-8", "surrogateescape")).hexdigest()[:16]

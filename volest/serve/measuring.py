@@ -72,12 +72,14 @@ async def measure(
         "weight": str(weight.path) if weight else None if told.gross_kg is None else repr(told.gross_kg),
         "told": row_told,
         "names": [(str(part.path), part.name) for part in files],
+        "digests": {str(part.path): part.sha256 for part in files},
+        "keep": [(str(part.path), str(place)) for part in files if (place := service.scans.place(part.kept))],
     }
     answer = await service.crew.do(task, urgent=urgent)
     result, row = answer["result"], answer["row"]
     loop = asyncio.get_running_loop()
     content = told.digest(frames, weight)
-    for part in files:
+    for part in files if not task["keep"] else ():
         await loop.run_in_executor(service.files, service.scans.keep, part.path, part.kept)
     values = {
         "load_id": result["load_id"],

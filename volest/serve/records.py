@@ -7,10 +7,12 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from volest.serve.problems import ProblemError
@@ -19,6 +21,14 @@ from volest.serve.times import shown_time
 
 __all__ = ["Filter", "add_load", "document", "find_load", "list_loads", "summary"]
 
+_COLUMNS = [column.name for column in loads.columns if column.name != "seq"]
+_ADD = {
+    dialect.__name__.rpartition(".")[2]: dialect.insert(loads)
+    .values({name: sa.bindparam(name) for name in _COLUMNS})
+    .on_conflict_do_nothing(index_elements=["load_id"])
+    .returning(loads.c.seq)
+    for dialect in (sqlite, postgresql)
+}
 CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 UNTOLD = ("provenance", "timing_ms")
 
@@ -28,19 +38,16 @@ def ticket_code() -> str:
     return base64.b32encode(secrets.token_bytes(10)).decode().translate(CROCKFORD)
 
 
-def add_load(connection: Connection, values: dict[str, Any]) -> tuple[Row[Any], bool]:
+def add_load(connection: Connection, values: dict[str, Any]) -> tuple[Any, bool]:
     """The load as it is stored, and whether it is new; ProblemError 409 where its id is another's."""
+    told = dict.fromkeys(_COLUMNS) | values | {"ticket_code": ticket_code()}
+    seq = connection.execute(_ADD[connection.dialect.name], told).scalar_one_or_none()
+    if seq is not None:
+        return SimpleNamespace(**told, seq=seq), True
     known = find_load(connection, values["load_id"])
-    if known is not None:
-        if known.content_sha256 != values["content_sha256"]:
-            raise ProblemError(
-                409, f"load_id: found {values['load_id']!r} already, with other content", place="load_id"
-            )
-        return known, False
-    connection.execute(sa.insert(loads).values(values | {"ticket_code": ticket_code()}))
-    stored = find_load(connection, values["load_id"])
-    assert stored is not None
-    return stored, True
+    if known is None or known.content_sha256 != values["content_sha256"]:
+        raise ProblemError(409, f"load_id: found {values['load_id']!r} already, with other content", place="load_id")
+    return known, False
 
 
 def find_load(connection: Connection, load_id: str) -> Row[Any] | None:

@@ -16,10 +16,22 @@ from volest.durable import sync_folder
 from volest.io import SUPPORTED_SUFFIXES
 from volest.objectstore import filesystem, protocol_of
 
-__all__ = ["SUFFIXES", "Scans"]
+__all__ = ["SUFFIXES", "Scans", "move_in"]
 
 SUFFIXES = frozenset((*SUPPORTED_SUFFIXES, ".toml", ".volest", ".json", ".dbc", ".log", ".asc", ".blf", ".obj", ".stl"))
 NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}\Z")
+
+
+def move_in(file: Path, place: Path) -> None:
+    """Move a file to its place, synced; away, if there is one like it."""
+    if not place.exists():
+        place.parent.mkdir(exist_ok=True)
+        with file.open("rb") as content:
+            os.fsync(content.fileno())
+        os.replace(file, place)
+        sync_folder(place.parent)
+    elif file != place:
+        file.unlink()
 
 
 class Scans:
@@ -35,17 +47,13 @@ class Scans:
 
     def keep(self, file: Path, name: str) -> None:
         """Take a file in, synced; it is moved away. OSError where there is no room."""
-        place = self._place(name)
-        if not place.exists():
-            place.parent.mkdir(exist_ok=True)
-            with file.open("rb") as content:
-                os.fsync(content.fileno())
-            if self._bucket is not None:
-                self._files.put_file(str(file), self._url(name))
-            os.replace(file, place)
-            sync_folder(place.parent)
-        elif file != place:
-            file.unlink()
+        if self._bucket is not None and not self._place(name).exists():
+            self._files.put_file(str(file), self._url(name))
+        move_in(file, self._place(name))
+
+    def place(self, name: str) -> Path | None:
+        """Where `move_in` keeps a file of that name; None where it goes to a bucket first."""
+        return self._place(name) if self._bucket is None else None
 
     def path(self, name: str) -> Path | None:
         """A local file with the content; None where there is none (any more)."""

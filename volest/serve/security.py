@@ -100,7 +100,7 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _who(request: Request) -> Who:
+async def _who(request: Request) -> Who:  # no thread of its own: it waits for nothing
     service = request.app.state.service
     address = address_of(request)
     if not service.settings.auth:
@@ -121,7 +121,7 @@ def _who(request: Request) -> Who:
 
 
 def _with_role(*roles: Role) -> Any:
-    def check(who: Annotated[Who, Depends(_who)], _: Annotated[Any, Depends(_bearer)]) -> Who:
+    async def check(who: Annotated[Who, Depends(_who)], _: Annotated[Any, Depends(_bearer)]) -> Who:
         if who.role not in roles:
             raise ProblemError(403, f"found a token with the role {who.role}, expected {' or '.join(roles)}")
         return who

@@ -6,6 +6,7 @@ SQLite before 3.51.3 may damage a database in WAL mode that two connections writ
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -26,7 +27,8 @@ Work = Callable[[Connection], T]
 READERS = 4
 MOST_TOGETHER = 256  # writes in one transaction
 ONE_SERVER = 0x766F6C65  # of PostgreSQL's advisory locks
-_log = __import__("logging").getLogger("volest.serve")
+_OF_THE_DATABASE = (sa.exc.OperationalError, sa.exc.InterfaceError)
+_log = logging.getLogger("volest.serve")
 
 
 class StoreError(Exception):
@@ -56,7 +58,10 @@ class Store:
         self._writer.start()
 
     def write(self, work: Work[T]) -> Future[T]:
-        """Run `work` in a transaction; what it returns comes after the commit, what it raises undoes it alone."""
+        """Run `work` in a transaction; what it returns comes after the commit, what it raises undoes it alone.
+
+        It does nothing but write: it is run once more where another that was written with it failed.
+        """
         future: Future[T] = Future()
         self._queue.put((work, future))
         return future
@@ -111,34 +116,25 @@ class Store:
                 return
 
     def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
-        outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+        """All in one transaction; where one of them cannot be written, each in its own."""
+        values: list[Any] = []
         try:
             with self.engine.begin() as connection:
-                for work, future in batch:
-                    outcomes.append((future, *_tried(connection, work)))
+                for work, _ in batch:
+                    values.append(work(connection))
         except Exception as error:
-            _log.error("nothing was committed: %s", _first_line(error))
+            is_own = len(values) < len(batch) and not isinstance(error, _OF_THE_DATABASE)
+            if is_own and len(batch) > 1:
+                for one in batch:
+                    self._commit([one])
+                return
+            if not is_own:
+                _log.error("nothing was committed: %s", _first_line(error))
             for _, future in batch:
-                future.set_exception(StoreError(_first_line(error)))
+                future.set_exception(error if is_own else StoreError(_first_line(error)))
             return
-        for future, value, problem in outcomes:
-            if problem is None:
-                future.set_result(value)
-            else:
-                future.set_exception(problem)
-
-
-def _tried(connection: Connection, work: Work[Any]) -> tuple[Any, BaseException | None]:
-    savepoint = connection.begin_nested()
-    try:
-        value = work(connection)
-        savepoint.commit()
-    except sa.exc.OperationalError:
-        raise  # of the database as a whole
-    except Exception as error:
-        savepoint.rollback()
-        return None, error
-    return value, None
+        for (_, future), value in zip(batch, values, strict=True):
+            future.set_result(value)
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:

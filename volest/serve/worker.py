@@ -23,6 +23,7 @@ from volest.errors import InputError
 from volest.load import PreparedTruck, estimate_files
 from volest.result import Result
 from volest.rows import to_row
+from volest.serve.scans import move_in
 from volest.truck import Truck
 
 __all__ = ["main"]
@@ -62,7 +63,7 @@ class Bench:
         return kinds[task["kind"]](task, tell)
 
     def estimate(self, task: dict[str, Any], _: Tell) -> Answer:
-        """The result of a load, with its row; files are told by their owners' names."""
+        """The result of a load, with its row; files are told by their owners' names, and kept where they shall be."""
         result = self._estimated(task)
         if "unreadable" in result.flags:
             raise InputError("; ".join(result.reasons))
@@ -72,11 +73,13 @@ class Bench:
         plain = replace(plain, inputs={_plainly(name, task): digest for name, digest in result.inputs.items()})
         told = task["told"] | {"scans": " ".join(name for _, _, name in task["scans"])}
         row = to_row(plain, load_id, told=told, truck=prepared.truck)
+        for path, place in task["keep"]:
+            move_in(Path(path), Path(place))
         return {"result": plain.to_dict(), "row": row}
 
     def _estimated(self, task: dict[str, Any]) -> Result:
         scans = [f"{sensor}={path}" if sensor else path for sensor, path, _ in task["scans"]]
-        return estimate_files(task["truck"], scans, task["weight"], prepare=self.prepared)
+        return estimate_files(task["truck"], scans, task["weight"], prepare=self.prepared, digests=task["digests"])
 
     def truck(self, task: dict[str, Any], _: Tell) -> Answer:
         """What a truck's file says that the service wants to know."""
