@@ -85,9 +85,13 @@ class Browser:
         self.driver.set_window_size(width, 1000)
         self.driver.get(f"{self.server.url}/")
         self.driver.execute_script(f"localStorage.setItem('volest-language', '{language}')")
-        self.driver.get("about:blank")  # a change of the part behind # alone loads nothing
-        self.driver.get(f"{self.server.url}/#/{view}")
-        self.until("return document.querySelector('main h1')?.textContent")
+        for _ in range(3):  # what a page stores may reach the next one late
+            self.driver.get("about:blank")  # a change of the part behind # alone loads nothing
+            self.driver.get(f"{self.server.url}/#/{view}")
+            self.until("return document.querySelector('main h1')?.textContent")
+            if self.driver.execute_script("return document.documentElement.lang") == language:
+                return
+        pytest.fail(f"the page does not come in {language}")
 
     def until(self, script: str, patience_s: float = PATIENCE_S) -> Any:
         """What a script gives once it is something."""

@@ -26,6 +26,7 @@ __all__ = [
     "TOLD",
     "Row",
     "chained",
+    "json_text",
     "open_rows",
     "read_rows",
     "row_digest",
@@ -76,6 +77,7 @@ COLUMNS: dict[str, str] = {
 SEALS = ("row_sha256", "chain_sha256")
 _SEALED = sorted(COLUMNS.keys() - set(SEALS))
 _ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
+_TEXTS = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def to_row(
@@ -142,6 +144,11 @@ def _hex(digest: str) -> str:
 def row_digest(row: Mapping[str, Any]) -> str:
     """SHA-256 over all columns but the seals, as JSON with sorted keys."""
     return hashlib.sha256(_ENCODER.encode({name: row[name] for name in _SEALED}).encode()).hexdigest()
+
+
+def json_text(value: Any) -> str:
+    """A row or result as it is stored; NaN and infinity are errors."""
+    return _TEXTS.encode(value)
 
 
 def chained(row: Row, before: str) -> str:

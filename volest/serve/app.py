@@ -61,6 +61,7 @@ def application(service: Service) -> FastAPI:
     )
     app.state.service, app.state.jobs = service, jobs
     problems.install(app)
+    app.router.routes.append(loads.FAST)
     for part in (loads, trucks, job_routes, figures, stream, events, exports, tickets, tokens, about):
         app.include_router(part.router)
     _show_page(app)

@@ -17,9 +17,9 @@ from volest.edge.event import EVENT_SCHEMA
 from volest.errors import InputError
 from volest.quantity import Quantity
 from volest.result import FLAGS, Result
-from volest.rows import to_row
+from volest.rows import json_text, to_row
 from volest.serve.problems import ProblemError
-from volest.serve.records import add_load, encoded
+from volest.serve.records import add_load
 from volest.serve.security import now_us
 from volest.serve.tables import events, trucks
 from volest.serve.times import parse_time
@@ -108,8 +108,8 @@ def _load(
         "lat": told["lat"],
         "lon": told["lon"],
         "scans": "[]",
-        "result": encoded(result.to_dict()),
-        "row": encoded(to_row(result, name, told=told)),
+        "result": json_text(result.to_dict()),
+        "row": json_text(to_row(result, name, told=told)),
         "content_sha256": hashlib.sha256(f"event {truck_id} {name}".encode()).hexdigest(),
     }
 

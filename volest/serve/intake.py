@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +21,7 @@ from volest.serve.scans import SUFFIXES
 
 __all__ = ["Form", "Part", "read_form"]
 
+_NUMBERS = count()
 MOST_PARTS = 2000
 MOST_TEXT_BYTES = 4096
 MOST_HEADER_BYTES = 4096
@@ -36,6 +37,7 @@ class Part:
     path: Path
     sha256: str = ""
     size: int = 0
+    taken: bool = False  # moved to where it is kept
 
     @property
     def kept(self) -> str:
@@ -109,7 +111,8 @@ class _Reader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         for part in self.form.files:
-            part.path.unlink(missing_ok=True)
+            if not part.taken:
+                part.path.unlink(missing_ok=True)
 
     def _begin(self) -> None:
         self._parts += 1
@@ -157,7 +160,7 @@ class _Reader:
                 422, f"{field}: found the suffix {shown!r}, expected one of {' '.join(sorted(SUFFIXES))}", place=field
             )
         shown = SHOWN_NAME.sub("?", told.replace("\\", "/").rpartition("/")[2])[-100:]
-        path = self._folder / f"{secrets.token_hex(16)}{suffix}"
+        path = self._folder / f"part-{next(_NUMBERS)}{suffix}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._part, self._digest = Part(field, shown, path), hashlib.sha256()
         self.form.files.append(self._part)

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
+from volest.rows import json_text
 from volest.serve.intake import Part
-from volest.serve.records import add_load, encoded
+from volest.serve.records import add_load
 from volest.serve.security import Who, now_us
 
 __all__ = ["Told", "measure"]
@@ -76,13 +77,12 @@ async def measure(
         "keep": [(str(part.path), str(place)) for part in files if (place := service.scans.place(part.kept))],
     }
     answer = await service.crew.do(task, urgent=urgent)
-    result, row = answer["result"], answer["row"]
     loop = asyncio.get_running_loop()
     content = told.digest(frames, weight)
     for part in files if not task["keep"] else ():
         await loop.run_in_executor(service.files, service.scans.keep, part.path, part.kept)
     values = {
-        "load_id": result["load_id"],
+        "load_id": answer["load_id"],
         "truck_id": told.truck_id,
         "truck_version": version,
         "time_us": time_us,
@@ -90,15 +90,18 @@ async def measure(
         "origin": origin,
         "sender": who.name,
         "content_sha256": content,
-        "status": result["status"],
+        "status": answer["status"],
         "district": told.district,
         "source": told.source,
         "lat": told.lat,
         "lon": told.lon,
-        "scans": encoded([[sensor, part.kept] for sensor, part in frames]),
-        "result": encoded(result),
-        "row": encoded(row),
+        "scans": json_text([[sensor, part.kept] for sensor, part in frames]),
+        "result": answer["result"],
+        "row": answer["row"],
     }
+    if task["keep"]:
+        for part in files:
+            part.taken = True
     stored, new = await service.store.writing(lambda connection: add_load(connection, values))
     if new:
         service.stream.notify()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -123,8 +122,3 @@ def _read_cursor(cursor: str) -> tuple[int, int]:
     if max(int(time_us), int(seq)) >= 2**63:
         raise ProblemError(422, "cursor: found a number beyond all, expected the `next` of an answer", place="cursor")
     return int(time_us), int(seq)
-
-
-def encoded(value: Any) -> str:
-    """JSON text for a column."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

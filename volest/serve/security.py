@@ -18,10 +18,23 @@ from volest.serve.problems import ProblemError
 from volest.serve.store import Store
 from volest.serve.tables import audit, tokens
 
-__all__ = ["ANYONE", "Edge", "Operator", "Rates", "Reader", "Role", "Sender", "Tokens", "Who", "now_us", "record"]
+__all__ = [
+    "ANYONE",
+    "Edge",
+    "Operator",
+    "Rates",
+    "Reader",
+    "Role",
+    "Tokens",
+    "Who",
+    "now_us",
+    "record",
+    "sender",
+]
 
 Role = Literal["edge", "reader", "operator"]
 ROLES: tuple[Role, ...] = ("edge", "reader", "operator")
+SENDERS: tuple[Role, ...] = ("edge", "operator")
 PREFIX = "volest_"  # by which scanners of sources find a secret that was left in one
 MOST_BUCKETS = 50_000
 BURST_S = 4.0
@@ -122,18 +135,26 @@ async def _who(request: Request) -> Who:  # no thread of its own: it waits for n
 
 def _with_role(*roles: Role) -> Any:
     async def check(who: Annotated[Who, Depends(_who)], _: Annotated[Any, Depends(_bearer)]) -> Who:
-        if who.role not in roles:
-            raise ProblemError(403, f"found a token with the role {who.role}, expected {' or '.join(roles)}")
-        return who
+        return _in_role(who, roles)
 
     return Depends(check)
+
+
+def _in_role(who: Who, roles: tuple[Role, ...]) -> Who:
+    if who.role not in roles:
+        raise ProblemError(403, f"found a token with the role {who.role}, expected {' or '.join(roles)}")
+    return who
+
+
+async def sender(request: Request) -> Who:
+    """What `Edge` stands for, of a request that FastAPI does not see."""
+    return _in_role(await _who(request), SENDERS)
 
 
 Anyone = Annotated[Who, _with_role("edge", "reader", "operator")]
 Reader = Annotated[Who, _with_role("reader", "operator")]
 Operator = Annotated[Who, _with_role("operator")]
-Edge = Annotated[Who, _with_role("edge", "operator")]
-Sender = Edge
+Edge = Annotated[Who, _with_role(*SENDERS)]
 
 
 def record(connection: Connection, who: Who, action: str, subject: str) -> None:

@@ -22,7 +22,7 @@ import msgspec
 from volest.errors import InputError
 from volest.load import PreparedTruck, estimate_files
 from volest.result import Result
-from volest.rows import to_row
+from volest.rows import json_text, to_row
 from volest.serve.scans import move_in
 from volest.truck import Truck
 
@@ -75,7 +75,8 @@ class Bench:
         row = to_row(plain, load_id, told=told, truck=prepared.truck)
         for path, place in task["keep"]:
             move_in(Path(path), Path(place))
-        return {"result": plain.to_dict(), "row": row}
+        texts = {"result": json_text(plain.to_dict()), "row": json_text(row)}
+        return {"load_id": load_id, "status": plain.status} | texts
 
     def _estimated(self, task: dict[str, Any]) -> Result:
         scans = [f"{sensor}={path}" if sensor else path for sensor, path, _ in task["scans"]]

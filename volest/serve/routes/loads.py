@@ -10,6 +10,7 @@ import secrets
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.routing import Route
 
 from volest.serve.intake import Form, Part, read_form
 from volest.serve.measuring import Told, measure
@@ -18,10 +19,10 @@ from volest.serve.records import document, find_load, list_loads, summary
 from volest.serve.routes.answers import PROBLEMS, form, json_answer
 from volest.serve.routes.exports import CSV, MOST_ROWS, PARQUET, exported
 from volest.serve.routes.filters import filter_of
-from volest.serve.security import Edge, Reader
+from volest.serve.security import Edge, Reader, sender
 from volest.serve.times import parse_time
 
-__all__ = ["router"]
+__all__ = ["FAST", "router"]
 
 router = APIRouter(prefix="/v1", tags=["loads"], responses=PROBLEMS)
 LOAD_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
@@ -45,6 +46,15 @@ async def post_load(request: Request, who: Edge) -> Response:
         row, new = await measure(service, who, told, frames, weight)
     location = f"/v1/loads/{row.load_id}"
     return json_answer(document(row), 201 if new else 200, Location=location)
+
+
+async def _receive(request: Request) -> Response:
+    request.scope["route"] = FAST  # by which requests are counted
+    return await post_load(request, await sender(request))
+
+
+FAST = Route("/v1/loads", _receive, methods=["POST"])
+"""Beside FastAPI's, which describes it: what is asked hundreds of times a second does without FastAPI's way there."""
 
 
 def told_of(texts: dict[str, str]) -> Told:
