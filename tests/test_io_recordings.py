@@ -328,7 +328,10 @@ def test_of_two_velodynes_one_is_named(tmp_path: Path) -> None:
     ("content", "told"),
     [
         (capture([]), r"found the UDP packets: none"),
-        (capture([udp(bytes(1262))] * 3), r"3 of 1262 bytes from 192.168.1.201:2368; expected Velodyne packets"),
+        (
+            capture([udp(bytes(1262))] * 3),
+            r"3 of 1262 bytes from 192.168.1.201:2368; expected packets of a Velodyne or a Hesai XT, or",
+        ),
         (capture([b"\xff" * 60, b"", bytes(14), ethernet(b"\0" * 3, (1, 2, 3, 4))]), "found the UDP packets: none"),
         (capture([udp(velodyne_packet(0, 5.0))], link=147), "found the link type 147"),
         (b"\n\r\r\n" + bytes(100), "found pcapng, expected pcap"),

@@ -1,4 +1,4 @@
-"""Recordings: ROS 1 and ROS 2 bags, MCAP, captures of Velodyne and Ouster packets, OSF.
+"""Recordings: ROS 1 and ROS 2 bags, MCAP, captures of Velodyne, Hesai and Ouster packets, OSF.
 
 All are decoded in a process of its own, which writes frame after frame as binary PCD into a pipe; one frame at a time
 is held in memory.
@@ -36,6 +36,8 @@ MEMORY_BYTES = 2 << 30
 MAX_WORDS_BYTES = 1 << 20
 MAX_METADATA_BYTES = 100_000
 """Less than what may be handed to a process as one argument (128 KiB)."""
+OUSTER, HESAI = "beam_altitude_angles", "channel,elevation,azimuth"
+"""By what the metadata of an Ouster, and the calibration of a Hesai, are known."""
 START_SECONDS = 30.0
 SECONDS_PER_BYTE = 5e-7
 PACKED = ".zstd"
@@ -85,7 +87,7 @@ def _decode(scan: ScanFile, arguments: list[str]) -> Generator[tuple[float, Poin
     """The frames of one file; returns the topic and the number of its frames, those passed over included."""
     kind = recording_suffix(scan.name)
     topic, _, first, metadata = arguments
-    package = "ouster" if kind == ".pcap" and metadata else PACKAGES[kind.removesuffix(PACKED)]
+    package = "ouster" if kind == ".pcap" and OUSTER in metadata else PACKAGES[kind.removesuffix(PACKED)]
     require(package, f"{scan.name}: reading {kind}")
     limits = Limits(MEMORY_BYTES, MAX_WORDS_BYTES, START_SECONDS + SECONDS_PER_BYTE * scan.size)
     number = int(first)
@@ -106,16 +108,21 @@ def _decode(scan: ScanFile, arguments: list[str]) -> Generator[tuple[float, Poin
 
 
 def _metadata(selection: Selection, file: str) -> str:
-    """The text of the file that describes an Ouster: the one that is told, or of the recording's name, beside it."""
-    path = os.path.join(os.path.dirname(file), selection.meta or PurePath(file).with_suffix(".json").name)
-    if not selection.meta and not (os.path.isfile(path) and 0 < os.path.getsize(path) <= MAX_METADATA_BYTES):
-        return ""
-    with open_scan(path, MAX_METADATA_BYTES) as scan:
-        text = scan.read(scan.size, "metadata").decode("utf-8", "replace")
-        is_ouster = "beam_altitude_angles" in text and "\0" not in text
-        if selection.meta and not is_ouster:
-            scan.fail("found no beam_altitude_angles, expected the metadata of an Ouster sensor")
-        return text if is_ouster else ""
+    """The text of the file that describes an Ouster or a Hesai: the one that is told, or of the recording's name."""
+    beside = [PurePath(file).with_suffix(suffix).name for suffix in (".json", ".csv")]
+    for name in [selection.meta] if selection.meta else beside:
+        path = os.path.join(os.path.dirname(file), name)
+        if not selection.meta and not (os.path.isfile(path) and 0 < os.path.getsize(path) <= MAX_METADATA_BYTES):
+            continue
+        with open_scan(path, MAX_METADATA_BYTES) as scan:
+            text = scan.read(scan.size, "metadata").decode("utf-8", "replace").lstrip("\ufeff")
+            if "\0" not in text and (OUSTER in text or text.lower().startswith(HESAI)):
+                return text
+            if selection.meta:
+                scan.fail(
+                    f"found no {OUSTER}, expected the metadata of an Ouster or a Hesai's Channel,Elevation,Azimuth"
+                )
+    return ""
 
 
 def _fail(path: str, problem: str) -> NoReturn:

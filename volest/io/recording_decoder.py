@@ -6,6 +6,7 @@ those that were passed over included, and the topic that they came from.
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections.abc import Callable, Iterator
@@ -15,9 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .extra import extra_of
+from .hesai_packets import CALIBRATION, hesai_frames, is_hesai
 from .recording_messages import Messages, Refused, open_messages
 from .recording_packets import (
     Cloud,
+    Packet,
     from_one_source,
     is_velodyne,
     osf_frames,
@@ -34,10 +37,10 @@ MAX_POINTS = 50_000_000
 MAX_RECORD_BYTES = 1 << 16
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 VELODYNE_SCAN = "velodyne_msgs/msg/VelodyneScan"
+PANDAR_SCAN = "pandar_msgs/msg/PandarScan"
 OUSTER_PACKET = "/msg/PacketMsg"
 LIVOX = "/msg/CustomMsg"
 UNREAD_PACKETS = (
-    "pandar_msgs/msg/PandarScan",
     "nebula_msgs/msg/NebulaPackets",
     "hesai_ros_driver/msg/UdpFrame",
     "rslidar_msg/msg/RslidarPacket",
@@ -75,17 +78,19 @@ def open_frames(kind: str, topic: str, follows: bool, metadata: str) -> tuple[st
     """The topic and its frames."""
     if kind == ".osf":
         return topic, osf_frames(topic)
-    if kind == ".pcap" and metadata:
+    calibration = metadata if metadata.lower().startswith(CALIBRATION) else ""
+    if kind == ".pcap" and metadata and not calibration:
         size = ouster_packet_bytes(metadata)
         packets = from_one_source(read_pcap(), topic, lambda data: len(data) == size, f"Ouster packets of {size} bytes")
         return topic, ouster_frames(((round(packet.time_s * 1e9), packet.data) for packet in packets), metadata)
     if kind == ".pcap":
-        hint = ", or an Ouster's with its metadata in a .json file of the capture's name"
-        return topic, velodyne_frames(from_one_source(read_pcap(), topic, is_velodyne, "Velodyne packets", hint))
+        return topic, captured_frames(topic, calibration)
     messages = open_messages(kind)
     if follows and topic not in messages.types:
         return topic, iter(())
     topic = choose(messages.types, topic)
+    if messages.types[topic] == PANDAR_SCAN:
+        return topic, hesai_frames(pandar_packets(messages, topic), calibration)
     decoder = {POINT_CLOUD: cloud_frames, VELODYNE_SCAN: velodyne_scans}.get(messages.types[topic])
     if decoder is not None:
         return topic, decoder(messages, topic)
@@ -94,10 +99,35 @@ def open_frames(kind: str, topic: str, follows: bool, metadata: str) -> tuple[st
     return topic, ouster_messages(messages, topic, metadata)
 
 
+def captured_frames(topic: str, calibration: str) -> Frames:
+    """The turns of the one Velodyne or Hesai in a capture, or of the one that is named."""
+    hint = ", or an Ouster's with its metadata in a .json file of the capture's name"
+    wanted, what = lambda data: is_velodyne(data) or is_hesai(data), "packets of a Velodyne or a Hesai XT"
+    packets = from_one_source(read_pcap(), topic, wanted, what, hint)
+    first = next(packets)
+    packets = itertools.chain([first], packets)
+    return hesai_frames(packets, calibration) if is_hesai(first.data) else velodyne_frames(packets)
+
+
+def pandar_packets(messages: Messages, topic: str) -> Iterator[Packet]:
+    """The packets in the messages of a Hesai's driver."""
+    for _, data in messages.read(topic):
+        for packet in messages.decode(topic, data).packets:
+            content = bytes(packet.data)[: int(packet.size)]
+            if not is_hesai(content):
+                told = f"{len(content)} bytes in version {'.'.join(map(str, content[2:4]))} of the protocol"
+                raise Refused(f"found a packet of {told}, expected one of a Hesai XT16, XT32 or XT32M (6.1)")
+            yield Packet(packet.stamp.sec + 1e-9 * packet.stamp.nanosec, topic, content)
+
+
 def choose(types: dict[str, str], topic: str) -> str:
     """The topic that is named, else the only one with points, else the only one with packets that can be decoded."""
     clouds = [name for name, kind in types.items() if kind == POINT_CLOUD]
-    packets = [name for name, kind in types.items() if kind == VELODYNE_SCAN or kind.endswith((LIVOX, OUSTER_PACKET))]
+    packets = [
+        name
+        for name, kind in types.items()
+        if kind in (VELODYNE_SCAN, PANDAR_SCAN) or kind.endswith((LIVOX, OUSTER_PACKET))
+    ]
     packets = [name for name in packets if "imu" not in name]
     if topic in (*clouds, *packets):
         return topic

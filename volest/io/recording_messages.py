@@ -21,6 +21,8 @@ ZSTANDARD = b"\x28\xb5\x2f\xfd"
 PACKET_TYPES = {
     "velodyne_msgs/msg/VelodynePacket": "builtin_interfaces/Time stamp\nuint8[1206] data",
     "velodyne_msgs/msg/VelodyneScan": "std_msgs/Header header\nvelodyne_msgs/VelodynePacket[] packets",
+    "pandar_msgs/msg/PandarPacket": "builtin_interfaces/Time stamp\nuint8[1500] data\nuint32 size",
+    "pandar_msgs/msg/PandarScan": "std_msgs/Header header\npandar_msgs/PandarPacket[] packets",
     "ouster_ros/msg/PacketMsg": "uint8[] buf",
     "ouster_msgs/msg/PacketMsg": "uint8[] buf",
     "ouster_sensor_msgs/msg/PacketMsg": "uint8[] buf",
