@@ -15,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from volest.case import Case, read_cases, run_case
@@ -67,7 +68,7 @@ def cases(arguments: argparse.Namespace) -> None:
         for group in ("all", case.sensors.partition("@")[0], case.sensors):
             predicted[group].append(list(itertools.chain(*rows)))
             measured[group].append(scored)
-    print(f"{'sensors':32s} {'cases':>5s} {'predicted':>20s} {'measured':>20s} {'ratio':>6s}")
+    print(f"{'sensors':32s} {'cases':>5s} {'predicted':>20s} {'measured':>20s} {'ratio':>20s}")
     for group in sorted(predicted):
         _compare(group, predicted[group], measured[group])
 
@@ -89,18 +90,20 @@ def _compare(group: str, predicted: list[list[Row]], measured: list[Scored]) -> 
     """One line: RMS errors with bootstrap intervals, by case."""
     rng = np.random.default_rng(0)
     squares = [[r.error_percent**2 for r in rows if r.error_percent is not None] for rows in predicted]
-    own = [[m.error_percent**2] for m in measured if m.error_percent is not None]
+    own = [[] if m.error_percent is None else [m.error_percent**2] for m in measured]
 
     def rms(values: list[list[float]]) -> float:
         return float(np.sqrt(np.mean(np.concatenate(values))))
 
-    def words(values: list[list[float]]) -> str:
-        draws = [rms([values[i] for i in rng.integers(0, len(values), len(values))]) for _ in range(1000)]
+    def words(value: float, draws: NDArray[np.float64]) -> str:
         low, high = np.quantile(draws, (0.025, 0.975))
-        return f"{rms(values):.2f} ({low:.2f} to {high:.2f})"
+        return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
-    ratio = rms(squares) / rms(own)
-    print(f"{group:32s} {len(own):5d} {words(squares):>20s} {words(own):>20s} {ratio:6.2f}", flush=True)
+    picks = [rng.integers(0, len(own), len(own)) for _ in range(1000)]
+    forecast, truly = (np.array([rms([part[i] for i in pick]) for pick in picks]) for part in (squares, own))
+    both = words(rms(squares), forecast), words(rms(own), truly)
+    ratio = words(rms(squares) / rms(own), forecast / np.maximum(truly, 1e-9))
+    print(f"{group:32s} {len(own):5d} {both[0]:>20s} {both[1]:>20s} {ratio:>20s}", flush=True)
 
 
 if __name__ == "__main__":

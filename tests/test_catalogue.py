@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -89,9 +90,9 @@ def test_a_truck_reads_but_the_one_file_that_it_names(monkeypatch: pytest.Monkey
 
 def test_noise_follows_the_light_that_comes_back() -> None:
     sensor = load_sensor("ouster-os1-128")
-    assert sensor.range_std_m(20.0, 0.8) == pytest.approx(0.01)
-    assert sensor.range_std_m(10.0, 0.2) == pytest.approx(0.01)  # half as far, a quarter as bright
-    assert sensor.range_std_m(1e4, 0.8) == pytest.approx(0.05)
+    assert sensor.range_std_m(20.0, 0.1) == pytest.approx(0.01)
+    assert sensor.range_std_m(40.0, 0.4) == pytest.approx(0.01)  # twice as far, four times as bright
+    assert sensor.range_std_m(1e4, 0.1) == pytest.approx(0.05)
     stereo = load_sensor("intel-realsense-d455")
     assert stereo.range_std_m(4.0, 0.05) == stereo.range_std_m(4.0, 0.9) == pytest.approx(0.08)
 
@@ -103,6 +104,19 @@ def test_detection_is_as_the_file_says(name: str) -> None:
     found = sensor.return_probability(told.range_m, told.reflectivity)
     assert found == pytest.approx((1 - told.dropout) * told.probability)
     assert sensor.return_probability([told.min_m / 2, 2 * told.max_m]).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["ouster-os0-128", "ouster-os1-128"])
+def test_where_half_is_lost_is_as_the_file_says_or_as_a_threshold_in_noise_has_it(name: str) -> None:
+    sensor = load_sensor(name)
+    told = sensor.detection
+    assert told.half_range_m is not None
+    half = sensor.return_probability(told.half_range_m, told.reflectivity)
+    assert half == pytest.approx((1 - told.dropout) * 0.5)
+    alone = msgspec.structs.replace(sensor, detection=msgspec.structs.replace(told, half_range_m=None))
+    # Found half the time at 3.72 sigma, where noise alone is once in 10,000, and nine times in ten 1.28 sigma above.
+    half = alone.return_probability(told.range_m * np.sqrt((3.719 + 1.2816) / 3.719), told.reflectivity)
+    assert half == pytest.approx((1 - told.dropout) * 0.5, rel=1e-4)
 
 
 @given(st.sampled_from(sensor_names()), st.floats(1.0, 300), st.floats(1.0, 3.0), st.floats(0.02, 0.5))
@@ -180,7 +194,9 @@ def test_a_new_sensor_is_a_new_file(tmp_path: Path) -> None:
         ("[-22.5, 22.5]", "[22.5, -22.5]", "expected the lower angle first"),
         ("[1.0, 0.007]", "[1.0, inf]", r"noise\.std_m\[0\]"),
         ("[1.0, 0.007]", "[21.0, 0.007]", "found ranges out of order"),
-        ("min_m = 0.5", "min_m = 500.0", "expected min < range <= max"),
+        ("min_m = 0.3", "min_m = 500.0", "expected min < range <= max"),
+        ("half_range_m = 55.0", "half_range_m = 40.0", r"half_range_m: found 40\.0 m, expected more than 45\.0 m"),
+        ("probability = 0.9", "probability = 0.4", r"detection\.probability: found 0\.4"),
         ("unchecked = [", 'unchecked = ["noise.loudness", ', "found 'noise.loudness', expected the name of a key"),
         ("schema = 1", "schema = 2", "schema: found 2, expected 1"),
         ("[beam]", "[ray]", "ray: unknown key"),

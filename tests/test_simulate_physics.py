@@ -13,7 +13,7 @@ from volest.simulate.raycast import Hits
 from volest.simulate.scene import BeamScene, WeatherScene, scene_from_dict
 from volest.simulate.sensor import FixedErrors, ray_directions, returns
 from volest.simulate.weather import dust_per_m, rain_per_m, through_weather
-from volest.simulate.world import _through_film
+from volest.simulate.world import _through_film, from_facets
 
 BED = {"length_m": 4.2, "width_m": 2.1, "height_m": 1.3}
 QUIET = {
@@ -134,6 +134,25 @@ def test_a_film_of_water_mirrors_grazing_light_away():
     assert (np.diff(passed) >= -1e-12).all()
     at_80_deg, upright = 1.0 - 0.348, 1.0 - 0.0198  # what tables of water's reflectance leave
     assert _through_film(np.cos(np.radians([80.0])))[0] == pytest.approx((at_80_deg / upright) ** 2, abs=0.01)
+
+
+def test_facets_shine_at_a_glance():
+    angles = np.radians([0.0, 30.0, 60.0, 80.0])
+    for tilt_deg, told in ((0.0, np.ones(4)), (35.0, [0.7347, 0.8394, 1.2785, 2.760])):
+        np.testing.assert_allclose(from_facets(np.cos(angles), tilt_deg), told, rtol=1e-3)
+
+
+def test_a_rough_load_is_the_brighter_at_its_edge_and_no_nearer():
+    flat = {"kind": "flat", "fill_ratio": 0.5}
+    smooth, rough = (simulate(scene(load=flat, seed=3, material={"facets_deg": f})) for f in (0.0, 35.0))
+    one, other = smooth.scans["top"][0], rough.scans["top"][0]
+    np.testing.assert_array_equal(one.xyz, other.xyz)
+    ratio = other.intensity / one.intensity
+    x, y, z = smooth.true_poses["top"].apply(one.xyz.astype(float)).T
+    on_load = (np.abs(x) < 1.9) & (np.abs(y) < 0.9) & (z > 0.4)
+    ray = one.xyz[on_load].astype(float)
+    cosine = np.abs((ray / np.linalg.norm(ray, axis=1)[:, None]) @ smooth.true_poses["top"].rotation[2])
+    np.testing.assert_allclose(ratio[on_load], from_facets(cosine, 35.0), rtol=0.1)  # flat but for a slope of 3 degrees
 
 
 def test_wet_patches_are_darker_and_cover_their_share():

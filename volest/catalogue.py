@@ -9,6 +9,7 @@ import os
 import re
 from itertools import pairwise
 from pathlib import Path
+from statistics import NormalDist
 from typing import Annotated, Literal
 
 import msgspec
@@ -23,6 +24,8 @@ __all__ = ["Beam", "Detection", "Noise", "Scan", "SensorModel", "is_sensor_name"
 
 FOLDER = Path(__file__).parent / "data" / "sensors"
 REFERENCE_RANGE_M = 5.0
+FALSE_ALARM = 1e-4
+"""How often noise alone counts as a return: as Ouster's data sheets tell; others tell nothing."""
 BED_RANGE_M = 4.0
 """Where the middle of a truck bed is from its sensor, more or less."""
 
@@ -81,13 +84,17 @@ class Noise(_Strict, frozen=True, kw_only=True):
 
 
 class Detection(_Strict, frozen=True, kw_only=True):
-    """How far it sees: `probability` of a return from `range_m` at `reflectivity`, and what is lost at any distance."""
+    """How far it sees: `probability` of a return from `range_m` at `reflectivity`, and what is lost at any distance.
+
+    `half_range_m` is where half the returns from such a target are lost, if the maker tells a second point.
+    """
 
     min_m: _Metres
     max_m: _Metres
     range_m: _Metres
     reflectivity: _Reflectivity
-    probability: Annotated[float, Meta(gt=0, lt=1, description="a number between 0 and 1")] = 0.9
+    probability: Annotated[float, Meta(gt=0.5, lt=1, description="a number between 0.5 and 1")] = 0.9
+    half_range_m: _Metres | None = None
     dropout: _Share = 0.0
 
 
@@ -133,18 +140,37 @@ class SensorModel(_Strict, frozen=True, kw_only=True):
     @property
     def faint(self) -> float:
         """The signal of which half the returns get lost, relative to a white target at 5 m (volest.simulate)."""
-        signal = self.detection.reflectivity * (REFERENCE_RANGE_M / self.detection.range_m) ** 2
-        return float(signal * np.sqrt(1.0 / self.detection.probability - 1.0))
+        told, half_m = self.detection, self.detection.half_range_m
+        if half_m is not None:
+            return told.reflectivity * (REFERENCE_RANGE_M / half_m) ** 2
+        return told.reflectivity * (REFERENCE_RANGE_M / told.range_m) ** 2 / _over_half(told.probability)
+
+    @property
+    def steepness(self) -> float:
+        """By which power of its signal the odds that a return is found grow."""
+        told, half_m = self.detection, self.detection.half_range_m
+        times = _over_half(told.probability) if half_m is None else (half_m / told.range_m) ** 2
+        return float(np.log(told.probability / (1.0 - told.probability)) / np.log(times))
 
     def return_probability(self, range_m: ArrayLike, reflectivity: ArrayLike = 0.5) -> NDArray[np.float64]:
         """How likely a diffuse target that faces the sensor gives a return.
 
-        1 / (1 + (faint / signal)^2), as volest.simulate has it, less what is lost at any distance.
+        1 / (1 + (faint / signal)^steepness), as volest.simulate has it, less what is lost at any distance.
         """
         ranges = np.asarray(range_m, np.float64)
         signal = np.asarray(reflectivity) * (REFERENCE_RANGE_M / np.maximum(ranges, 1e-3)) ** 2
         seen = (ranges >= self.detection.min_m) & (ranges <= self.detection.max_m)
-        return np.where(seen, (1.0 - self.detection.dropout) / (1.0 + (self.faint / signal) ** 2), 0.0)
+        found = 1.0 / (1.0 + (self.faint / signal) ** self.steepness)
+        return np.where(seen, (1.0 - self.detection.dropout) * found, 0.0)
+
+
+def _over_half(probability: float) -> float:
+    """How much stronger a signal that is found so often is than one found half the time, both in noise of one size.
+
+    What stands above a threshold is found (Kay, Fundamentals of Statistical Signal Processing II, 1998, chapter 3).
+    """
+    normal = NormalDist()
+    return 1.0 + normal.inv_cdf(probability) / normal.inv_cdf(1.0 - FALSE_ALARM)
 
 
 def sensor_names() -> list[str]:
@@ -178,6 +204,8 @@ def _contradiction(model: SensorModel) -> str | None:
     if not detection.min_m < detection.range_m <= detection.max_m:
         told = f"{detection.min_m}, {detection.range_m}, {detection.max_m} m"
         return f"detection: found {told}, expected min < range <= max"
+    if detection.half_range_m is not None and not detection.half_range_m > detection.range_m:
+        return f"detection.half_range_m: found {detection.half_range_m} m, expected more than {detection.range_m} m"
     parts = {name: getattr(model, name) for name in ("scan", "noise", "detection", "beam")}
     keys = {f"{name}.{key}" for name, part in parts.items() for key in part.__struct_fields__} | {"wavelength_nm"}
     for key in model.unchecked:

@@ -29,6 +29,7 @@ __all__ = ["REPEATS", "Contender", "Stage", "drawn_scene", "rows_of"]
 
 REPEATS = 2
 MOST_TRIES = 20  # to draw a load that can lie in the bed
+FACETS_DEG = (20.0, 40.0)  # of waste and earth: 30 for plaster, 35 for sand (volest.simulate.world.from_facets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ def drawn_scene(stage: Stage, number: int, attempt: int = 0) -> Scene:
     rng = np.random.default_rng([stage.seed, number, attempt])
     kind = None if stage.kinds is None else stage.kinds[number % len(stage.kinds)]
     scene = random_scene(rng, load=kind, sensor="os128", mount="front", reference=stage.reference)
+    facets_deg = float(np.random.default_rng([stage.seed, number, attempt, 1]).uniform(*FACETS_DEG))
+    scene = msgspec.structs.replace(scene, material=msgspec.structs.replace(scene.material, facets_deg=facets_deg))
     if stage.bed is None:
         return scene
     length, width, height = stage.bed.length_m, stage.bed.width_m, stage.bed.height_m

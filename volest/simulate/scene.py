@@ -154,6 +154,7 @@ class Noise(_Strict, frozen=True):
     quantum_m: NotNegative = 0.001
     dropout: Share = 0.003  # part of sound returns that get lost
     faint: NotNegative = 0.02  # returns fainter than this (reflectance x cosine x (5 m / range)^2) tend to get lost
+    steepness: Annotated[float, Meta(ge=1, le=20)] = 2.0  # the odds of a loss are (faint / signal)^steepness
     beam_deg: Annotated[float, Meta(ge=0, le=5)] = 0.2  # width of a beam: one that straddles an edge mixes both depths
     mix_reach_m: NotNegative = (
         1.0  # depths further apart than this are told apart, and the nearer to the beam's middle wins
@@ -251,6 +252,7 @@ class MaterialScene(_Strict, frozen=True, kw_only=True):
     dry_bulk_density_kg_m3: Annotated[float, Meta(gt=0)] = 100.0
     wet_bulk_density_kg_m3: Annotated[float, Meta(gt=0)] = 420.0
     wet_mass_fraction: Share = 0.5
+    facets_deg: Annotated[float, Meta(ge=0, le=60)] = 0.0  # how facets smaller than a beam tilt, 1-sigma; 0: Lambert's
     wet_patch_m: Annotated[float, Meta(ge=0, le=5)] = 0.0  # size of patches that are wet, dry between; 0: evenly wet
 
 

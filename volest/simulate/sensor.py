@@ -60,7 +60,7 @@ def returns(
         true = ranges
     drawn = rng.standard_normal(shape), rng.random(shape)
     stray = (rng.random(shape), rng.random(shape)) if sensor.beam is None or noise.stray > 0.0 else (NOTHING, NOTHING)
-    terms = (noise.range_std_m, noise.faint, noise.dropout, noise.quantum_m, noise.stray)
+    terms = (noise.range_std_m, noise.faint, noise.steepness, noise.dropout, noise.quantum_m, noise.stray)
     pairs = np.array(noise.std_m, dtype=np.float64).reshape(-1, 2)
     told, strength = np.empty(shape), np.empty(shape)
     soil = _soil_m(sensor, directions) if sensor.dirt else NOTHING
@@ -77,17 +77,17 @@ def _table(noise: Noise) -> float:
 @kernel
 def _err(
     true: Floats, ranges: Floats, signal: Floats, bias: Floats, drawn: tuple[Floats, Floats],
-    stray: tuple[Floats, Floats], terms: tuple[float, float, float, float, float], reflectivity: float, pairs: Floats,
-    bounds: tuple[float, float], soil: Floats, told: Floats, strength: Floats,
+    stray: tuple[Floats, Floats], terms: tuple[float, float, float, float, float, float], reflectivity: float,
+    pairs: Floats, bounds: tuple[float, float], soil: Floats, told: Floats, strength: Floats,
 ) -> None:  # fmt: skip
     """Noise, losses, strays, dirt and steps, ray by ray, from numbers (rows, columns) drawn for them."""
-    std, faint, dropout, quantum, stray_share = terms
+    std, faint, steepness, dropout, quantum, stray_share = terms
     normal, chance = drawn
     for row in range(true.shape[0]):
         for column in range(true.shape[1]):
             s, value, met = signal[row, column], 0.0, true[row, column] < np.inf
             if met:
-                fade = 0.0 if faint == 0.0 else 1.0 / (1.0 + (max(s, 0.0) / faint) ** 2)
+                fade = 0.0 if faint == 0.0 else 1.0 / (1.0 + (max(s, 0.0) / faint) ** steepness)
                 met = chance[row, column] >= dropout + (1.0 - dropout) * fade
             if met:
                 spread = _spread_m(ranges[row, column], s, std, faint, reflectivity, pairs)

@@ -48,6 +48,7 @@ def sensor_table(model: SensorModel) -> dict[str, Any]:
         "quantum_m": noise.quantum_m,
         "dropout": detection.dropout,
         "faint": model.faint,
+        "steepness": model.steepness,
         "stray": 0.0,  # what flies in the air is the scene's, not the sensor's
         "min_range_m": detection.min_m,
         "max_range_m": detection.max_m,

@@ -87,4 +87,5 @@ def _clutter(weather: WeatherScene, sensor: SensorScene) -> tuple[Floats, Floats
 
 def _is_found(signal: Floats, sensor: SensorScene) -> Floats:
     """The probability that a signal is found, as of any other target."""
-    return signal**2 / (signal**2 + max(sensor.noise.faint, 1e-6) ** 2)
+    odds = (signal / max(sensor.noise.faint, 1e-6)) ** sensor.noise.steepness
+    return odds / (1.0 + odds)
