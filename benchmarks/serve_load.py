@@ -41,6 +41,7 @@ from volest.serve.settings import Limits  # noqa: E402
 
 WARM_S = 2.0
 FLOOR = 0.85
+BOUNDARY = "6f1c2a83d95b47e0a1f3c8d27b6e9054"  # as long as those of httpx
 
 
 @dataclass
@@ -83,13 +84,12 @@ class Load:
             files.append(("weight", self.folder / self.weight))
         elif self.weight:
             texts["gross_kg"] = self.weight
-        parts = [f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in texts.items()]
+        head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+        parts = [f'{head}"{name}"\r\n\r\n{value}\r\n'.encode() for name, value in texts.items()]
         for name, path in files:
-            head = f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="{path.name}"\r\n\r\n'
-            parts.append(head.encode() + path.read_bytes() + b"\r\n")
-        return b'--x\r\nContent-Disposition: form-data; name="load_id"\r\n\r\n', b"\r\n" + b"".join(
-            parts
-        ) + b"--x--\r\n"
+            parts += [f'{head}"{name}"; filename="{path.name}"\r\n\r\n'.encode(), path.read_bytes(), b"\r\n"]
+        after = b"\r\n" + b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+        return f'{head}"load_id"\r\n\r\n'.encode(), after
 
     @property
     def task(self) -> dict[str, Any]:
@@ -152,7 +152,8 @@ async def client(
         turn = next(turns)
         name = f"c{number:03d}-{turn:06d}"
         before, after = bodies[turn % len(bodies)]
-        head = "POST /v1/loads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        head = "POST /v1/loads HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        head += f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
         head += f"Content-Length: {len(before) + len(name) + len(after)}\r\n\r\n"
         started = time.perf_counter()
         while True:
